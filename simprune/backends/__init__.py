@@ -1,0 +1,1 @@
+"""Who computes a block of trials. Only this package imports Numba."""

@@ -1,0 +1,52 @@
+"""A design: points, a number of trials for each, and the trained networks that they use."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from simprune.design.point import Point
+from simprune.model.errors import InputError
+from simprune.model.network import FixedTarget
+from simprune.rng import canonical_json
+from simprune.trained.network import TrainedNetwork
+
+MAX_TRIALS = 1 << 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """A study. ``name``, ``epsilons`` and ``delta`` are labels for the analysis and change no number."""
+
+    cells: tuple[Point, ...]
+    trials: int
+    name: str = "design"
+    epsilons: tuple[float, ...] = ()
+    delta: float = 0.05
+    networks: Mapping[str, TrainedNetwork] = field(default_factory=dict)
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.cells:
+            raise InputError("a design must have at least one point, got none; add a network and a rule")
+        if not 1 <= self.trials <= MAX_TRIALS:
+            raise InputError(f"trials must lie in 1..2^40, got {self.trials}; it is the number of trials of every point")
+        digests = [point.digest() for point in self.cells]
+        if len(set(digests)) < len(digests):
+            raise InputError(f"the points of a design must differ, got {len(digests) - len(set(digests))} repeated; remove them")
+        for point in self.cells:
+            target = point.network.target
+            if isinstance(target, FixedTarget) and target.sha256 not in self.networks:
+                raise InputError(f"the design must hold the weights of network {target.sha256[:12]}, got none; load the file")
+
+    def points(self) -> tuple[Point, ...]:
+        """Return all points, in the order of the design file."""
+        return self.cells
+
+    def fingerprint(self) -> str:
+        """Return the identity of the set of points: results of equal fingerprints may be continued."""
+        return hashlib.sha256(canonical_json(sorted(point.digest() for point in self.cells))).hexdigest()
+
+    def network_of(self, point: Point) -> TrainedNetwork | None:
+        """Return the weights of a fixed target, None for a sampled one."""
+        target = point.network.target
+        return self.networks[target.sha256] if isinstance(target, FixedTarget) else None

@@ -1,0 +1,90 @@
+"""Lower estimate by projected gradient ascent on the unit ball from many random starts."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from simprune.gap.base import AbstractGapEstimator, Array, LowerEstimate, Ops
+from simprune.model.errors import InputError
+from simprune.rng import Purpose
+
+GROW = 1.5
+SHRINK = 0.35
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ascent(AbstractGapEstimator):
+    """Best value of ``restarts`` ascents of ``steps`` steps, evaluated in float64 at the best input seen.
+
+    The first third of the steps are power iterations x <- g / ||g|| (fast, not monotone); the rest move from the best
+    input so far by an adaptive length and are taken only if the gap grows. ``keep_witness`` stores the input.
+    """
+
+    name: ClassVar[str] = "ascent"
+    side: ClassVar[Literal["lower", "upper"]] = "lower"
+    restarts: int = 16
+    steps: int = 30
+    keep_witness: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.restarts <= 4096:
+            raise InputError(f"restarts must lie in 1..4096, got {self.restarts}; 16 is the default")
+        if not 0 <= self.steps <= 100_000:
+            raise InputError(f"steps must lie in 0..100000, got {self.steps}; 30 is the default")
+
+    def prepare(self, ops: Ops) -> Any:
+        """Draw the starts, run the targets on them, and ascend ||F(x)|| for the output norm."""
+        starts = ops.random_inputs(Purpose.START, self.restarts)
+        if self.restarts > 1 and (ops.network.activation.value_at_zero or any(ops.bias_norms())):
+            starts[:, :, 0] = 0.0
+        passed = ops.forward(starts)
+        return starts, passed, self._output_norm(ops, starts, passed)
+
+    def estimate(self, ops: Ops, pruned: Any, trials: npt.NDArray[np.int64], shared: Any) -> LowerEstimate:
+        """Return the attained gap of every trial with its witness."""
+        x, passed, output_norm = shared
+        moved = ops.difference(passed, pruned)
+        best, best_x = ops.gaps(moved), x
+        gradient = ops.gap_gradient(passed, moved, pruned)
+        plain = self.steps // 3
+        unlimited = np.full(best.shape, np.inf, dtype=best.dtype)
+        for _ in range(plain):
+            x = ops.step(x, gradient, unlimited)
+            value, gradient = _value_and_gradient(ops, x, pruned)
+            best, best_x = _keep_best(value, x, best, best_x)
+        if plain:
+            gradient = _value_and_gradient(ops, best_x, pruned)[1]
+        length = np.ones(best.shape, dtype=best.dtype)
+        for _ in range(plain, self.steps):
+            x = ops.step(best_x, gradient, length)
+            value, new_gradient = _value_and_gradient(ops, x, pruned)
+            grew = value > best
+            length = np.where(grew, GROW, SHRINK).astype(best.dtype) * length
+            gradient = np.where(grew[:, None, :], new_gradient, gradient)
+            best, best_x = _keep_best(value, x, best, best_x)
+        winner = best.argmax(axis=1)
+        witness = best_x[np.arange(ops.n_trials), :, winner]
+        gap, noise = ops.evaluate(witness, pruned)
+        return LowerEstimate(gap=gap, noise=noise, output_norm=output_norm, witness=witness)
+
+    def _output_norm(self, ops: Ops, x: Array, passed: Any) -> npt.NDArray[np.float64]:
+        best = ops.output_norms(passed)
+        unlimited = np.full(best.shape, np.inf, dtype=best.dtype)
+        for _ in range(self.steps // 2):
+            x = ops.step(x, ops.output_gradient(passed), unlimited)
+            passed = ops.forward(x)
+            best = np.maximum(best, ops.output_norms(passed))
+        return best.max(axis=1).astype(np.float64)
+
+
+def _value_and_gradient(ops: Ops, x: Array, pruned: Any) -> tuple[Array, Array]:
+    passed = ops.forward(x)
+    moved = ops.difference(passed, pruned)
+    return ops.gaps(moved), ops.gap_gradient(passed, moved, pruned)
+
+
+def _keep_best(value: Array, x: Array, best: Array, best_x: Array) -> tuple[Array, Array]:
+    grew = value > best
+    return np.where(grew, value, best), np.where(grew[:, None, :], x, best_x)

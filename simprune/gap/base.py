@@ -1,0 +1,104 @@
+"""What an estimator needs of a backend, and what it returns."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from simprune.model.network import NetworkSpec
+from simprune.model.registry import Registered
+from simprune.rng import Purpose
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerNorms:
+    """Certified upper bounds of spectral norms, each ``[n_trials, depth]``."""
+
+    target: Doubles
+    pruned: Doubles
+    delta: Doubles
+
+
+class Ops(Protocol):
+    """A batch of sampled targets held by a backend, with the operations that estimators are made of.
+
+    ``x`` is ``[n_trials, d_0, n_columns]`` in the point's precision. ``passed``, ``pruned`` and ``moved`` are the
+    backend's own objects: a forward pass of the targets, the pruned entries, and the pruned networks' deviation.
+    """
+
+    network: NetworkSpec
+    n_trials: int
+
+    def random_inputs(self, purpose: Purpose, count: int) -> Array:
+        """Return ``count`` independent uniform points of the unit sphere for every trial."""
+
+    def forward(self, x: Array) -> Any:
+        """Run the targets."""
+
+    def output_norms(self, passed: Any) -> Array:
+        """Return ||F(x)||, ``[n_trials, n_columns]``."""
+
+    def output_gradient(self, passed: Any) -> Array:
+        """Return the gradient of ||F(x)||^2 / 2, shaped as ``x``."""
+
+    def difference(self, passed: Any, pruned: Any) -> Any:
+        """Propagate f(x) - F(x) without cancellation."""
+
+    def gaps(self, moved: Any) -> Array:
+        """Return ||f(x) - F(x)||, ``[n_trials, n_columns]``."""
+
+    def gap_gradient(self, passed: Any, moved: Any, pruned: Any) -> Array:
+        """Return the gradient of ||f(x) - F(x)||^2 / 2, shaped as ``x``."""
+
+    def step(self, x: Array, gradient: Array, length: Array) -> Array:
+        """Return the projection on the unit ball of x + length * gradient / ||gradient||; inf length: g / ||g||."""
+
+    def evaluate(self, x: Array, pruned: Any) -> tuple[Doubles, Doubles]:
+        """Return the gap at one input a trial (``x`` is ``[n_trials, d_0]``) in float64, and its rounding error bound."""
+
+    def layer_norms(self, pruned: Any) -> LayerNorms:
+        """Return certified upper bounds of ||W*||, ||W|| and ||Delta|| for every layer."""
+
+    def linear_gap(self, pruned: Any) -> Doubles:
+        """Return certified upper bounds of the gap of a linear network, the largest singular value of f - F."""
+
+    def bias_norms(self) -> tuple[float, ...]:
+        """Return upper bounds of ||b_l||, one a layer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowerEstimate:
+    """Attained values: ``gap`` was reached at ``witness`` up to ``noise`` (rounding error bound), all in float64."""
+
+    gap: Doubles
+    noise: Doubles
+    output_norm: Doubles
+    witness: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpperEstimate:
+    """Certified values; rows that were not asked for hold inf (gap) and NaN (norms)."""
+
+    gap: Doubles
+    norms: LayerNorms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbstractGapEstimator(Registered, ABC):
+    """One way to bound the gap of every trial of a batch from one side."""
+
+    side: ClassVar[Literal["lower", "upper"]]
+
+    def prepare(self, ops: Ops) -> Any:
+        """Compute what all points on the same targets share."""
+        return None
+
+    @abstractmethod
+    def estimate(self, ops: Ops, pruned: Any, trials: npt.NDArray[np.int64], shared: Any) -> Any:
+        """Return a LowerEstimate or an UpperEstimate for the trials with these indices."""

@@ -1,0 +1,1 @@
+"""Where blocks are computed: in this process, or by Dask workers."""

@@ -1,0 +1,1 @@
+"""Networks that someone has trained, read from files."""
