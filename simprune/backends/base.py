@@ -22,8 +22,13 @@ Trials = npt.NDArray[np.int64]
 class Pruned(Protocol):
     """Pruned entries of a batch of trials, as the backend holds them."""
 
-    n_pruned: npt.NDArray[np.int64]
-    threshold: npt.NDArray[np.float64]
+    @property
+    def n_pruned(self) -> npt.NDArray[np.int64]:
+        """Number of pruned weights, ``[n_trials, depth]``."""
+
+    @property
+    def threshold(self) -> npt.NDArray[np.float64]:
+        """Smallest kept magnitude, inf if none is kept, ``[n_trials, depth]``."""
 
 
 class BatchOps(Ops, Protocol):

@@ -31,8 +31,13 @@ class Ops(Protocol):
     backend's own objects: a forward pass of the targets, the pruned entries, and the pruned networks' deviation.
     """
 
-    network: NetworkSpec
-    n_trials: int
+    @property
+    def network(self) -> NetworkSpec:
+        """The network of the batch."""
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials of the batch."""
 
     def random_inputs(self, purpose: Purpose, count: int) -> Array:
         """Return ``count`` independent uniform points of the unit sphere for every trial."""

@@ -36,6 +36,11 @@ class AbstractActivation(Registered, ABC):
         return math.inf
 
     @property
+    def curvature(self) -> float:
+        """Bound of |s''|, 0 if s is linear, infinite if s is linear on both sides of a kink at 0."""
+        return math.inf
+
+    @property
     def parameter(self) -> float:
         """The one number the scalars may depend on."""
         return 0.0
@@ -66,6 +71,10 @@ class Identity(AbstractActivation):
     @property
     def lipschitz(self) -> float:
         return 1.0
+
+    @property
+    def curvature(self) -> float:
+        return 0.0
 
     @staticmethod
     def scalar(z: float, parameter: float) -> float:
@@ -155,6 +164,10 @@ class Tanh(AbstractActivation):
     def bound(self) -> float:
         return 1.0
 
+    @property
+    def curvature(self) -> float:
+        return 0.7698003589195011
+
     @staticmethod
     def scalar(z: float, parameter: float) -> float:
         return tanh(z)
@@ -187,6 +200,10 @@ class Sigmoid(AbstractActivation):
     def bound(self) -> float:
         return 1.0
 
+    @property
+    def curvature(self) -> float:
+        return 0.09622504486493764
+
     @staticmethod
     def scalar(z: float, parameter: float) -> float:
         return 0.5 + 0.5 * tanh(0.5 * z)
@@ -214,6 +231,10 @@ class CentredSigmoid(AbstractActivation):
     @property
     def bound(self) -> float:
         return 0.5
+
+    @property
+    def curvature(self) -> float:
+        return 0.09622504486493764
 
     @staticmethod
     def scalar(z: float, parameter: float) -> float:

@@ -1,0 +1,183 @@
+"""The NumPy backend: slow, obvious, float64 arithmetic throughout; what the others are tested against."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from simprune.backends import reference_bounds as bounds
+from simprune.backends import reference_passes as passes
+from simprune.backends import reference_sampling as sampling
+from simprune.backends.base import AbstractBackend, BatchOps, Trial, Trials
+from simprune.backends.reference_passes import Moved, Passed
+from simprune.design.point import Point
+from simprune.gap.base import Array, Doubles, LayerNorms
+from simprune.model.errors import InputError
+from simprune.model.network import FixedTarget, NetworkSpec, SampledTarget
+from simprune.model.pruning import AbstractPruningRule
+from simprune.rng import Purpose
+from simprune.trained.network import TrainedNetwork
+
+Layers = tuple[npt.NDArray[Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReferencePruned:
+    """Masks (True = kept) and pruned entries ``[n_trials, d_out, d_in]`` by layer; counts ``[n_trials, depth]``."""
+
+    masks: tuple[npt.NDArray[np.bool_], ...]
+    deltas: tuple[Doubles, ...]
+    n_pruned: npt.NDArray[np.int64]
+    threshold: Doubles
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReferenceOps:
+    """A batch of targets: ``stored`` weights in the point's precision, ``biases`` by layer, keys ``[n_trials, D]``."""
+
+    point: Point
+    trials: Trials
+    stored: Layers
+    biases: Layers
+    keys: tuple[sampling.Words, ...]
+
+    @property
+    def network(self) -> NetworkSpec:
+        """The network of the batch."""
+        return self.point.network
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials of the batch."""
+        return len(self.trials)
+
+    @cached_property
+    def weights(self) -> tuple[Doubles, ...]:
+        """The stored weights in float64."""
+        return tuple(w.astype(np.float64) for w in self.stored)
+
+    def random_inputs(self, purpose: Purpose, count: int) -> Array:
+        shape = (self.network.widths[0], count)
+        points = [sampling.sphere_points(self.point.key, purpose, trial=t, shape=shape) for t in self.trials.tolist()]
+        return np.stack(points).astype(self.point.precision)
+
+    def forward(self, x: Array) -> Passed:
+        return passes.forward(self.network.activation, self.weights, self.biases, x.astype(np.float64))
+
+    def output_norms(self, passed: Passed) -> Array:
+        return passes.column_norms(passed.before[-1])
+
+    def output_gradient(self, passed: Passed) -> Array:
+        return passes.output_gradient(self.network.activation, self.weights, passed)
+
+    def difference(self, passed: Passed, pruned: ReferencePruned) -> Moved:
+        return passes.difference(self.network.activation, self.weights, pruned.deltas, passed)
+
+    def gaps(self, moved: Moved) -> Array:
+        return passes.column_norms(moved.before[-1])
+
+    def gap_gradient(self, passed: Passed, moved: Moved, pruned: ReferencePruned) -> Array:
+        return passes.gap_gradient(self.network.activation, self.weights, pruned.deltas, passed, moved)
+
+    def step(self, x: Array, gradient: Array, length: Array) -> Array:
+        moved = passes.step(x.astype(np.float64), gradient.astype(np.float64), length.astype(np.float64))
+        return moved.astype(self.point.precision)
+
+    def evaluate(self, x: Array, pruned: ReferencePruned) -> tuple[Doubles, Doubles]:
+        activation = self.network.activation
+        return bounds.evaluate(activation, self.weights, self.biases, pruned.deltas, x.astype(np.float64))
+
+    def layer_norms(self, pruned: ReferencePruned) -> LayerNorms:
+        left = [w - delta for w, delta in zip(self.weights, pruned.deltas, strict=True)]
+        return LayerNorms(
+            target=bounds.norm_bounds(self.weights), pruned=bounds.norm_bounds(left), delta=bounds.norm_bounds(pruned.deltas)
+        )
+
+    def linear_gap(self, pruned: ReferencePruned) -> Doubles:
+        return bounds.linear_gap(self.weights, self.biases, pruned.deltas)
+
+    def bias_norms(self) -> tuple[float, ...]:
+        return tuple(bounds.vector_norm_bound(b) for b in self.biases)
+
+    def prune(self, rules: Sequence[AbstractPruningRule]) -> list[ReferencePruned]:
+        return [self._prune(rule) for rule in rules]
+
+    def _prune(self, rule: AbstractPruningRule) -> ReferencePruned:
+        masks = tuple(
+            np.stack([self._mask(rule, layer, row) for row in range(self.n_trials)]) for layer in range(len(self.weights))
+        )
+        pairs = list(zip(self.weights, masks, strict=True))
+        threshold = [np.min(np.abs(w), axis=(1, 2), where=mask, initial=np.inf) for w, mask in pairs]
+        return ReferencePruned(
+            masks=masks,
+            deltas=tuple(np.where(mask, 0.0, w) for w, mask in pairs),
+            n_pruned=np.stack([np.count_nonzero(~mask, axis=(1, 2)) for mask in masks], axis=1).astype(np.int64),
+            threshold=np.stack(threshold, axis=1),
+        )
+
+    def _mask(self, rule: AbstractPruningRule, layer: int, row: int) -> npt.NDArray[np.bool_]:
+        weight_keys = self.keys[layer][row]
+        bits = sampling.KEY_BITS[self.point.precision]
+        address = {"trial": int(self.trials[row]), "count": len(weight_keys), "bits": bits}
+        mask_keys, _ = sampling.rank_keys(self.point.key, Purpose.MASK, layer, **address)
+        mask = sampling.kept(rule, weight_keys, mask_keys, layer=layer, bits=bits)
+        return mask.reshape(self.network.shapes[layer])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceBackend(AbstractBackend):
+    """NumPy, float64 arithmetic for points of either precision."""
+
+    name: ClassVar[str] = "reference"
+
+    def open(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> BatchOps:
+        if isinstance(point.network.target, SampledTarget):
+            stored, biases, keys = _sampled(point, point.network.target, trials)
+        else:
+            stored, biases, keys = _fixed(point, trials, trained)
+        return ReferenceOps(point=point, trials=trials, stored=stored, biases=biases, keys=keys)
+
+    def batch_size(self, point: Point) -> int:
+        return 8
+
+    def rebuild(self, point: Point, trial: int, trained: TrainedNetwork | None) -> Trial:
+        ops = self.open(point, np.array([trial], dtype=np.int64), trained)
+        assert isinstance(ops, ReferenceOps)
+        (pruned,) = ops.prune([point.rule])
+        target = tuple(w[0].copy() for w in ops.stored)
+        masks = tuple(mask[0] for mask in pruned.masks)
+        left = tuple(np.where(mask, w, np.zeros((), w.dtype)) for w, mask in zip(target, masks, strict=True))
+        return Trial(target=target, pruned=left, masks=masks, biases=tuple(b.astype(point.precision) for b in ops.biases))
+
+
+def _sampled(point: Point, target: SampledTarget, trials: Trials) -> tuple[Layers, Layers, tuple[sampling.Words, ...]]:
+    stored, keys = [], []
+    for layer, shape in enumerate(point.network.shapes):
+        drawn = [
+            sampling.sampled_layer(target.distribution, shape, point.key, layer=layer, trial=t, precision=point.precision)
+            for t in trials.tolist()
+        ]
+        stored.append(np.stack([weights for weights, _ in drawn]))
+        keys.append(np.stack([k for _, k in drawn]))
+    return tuple(stored), tuple(np.zeros(width) for width in point.network.widths[1:]), tuple(keys)
+
+
+def _fixed(
+    point: Point, trials: Trials, trained: TrainedNetwork | None
+) -> tuple[Layers, Layers, tuple[sampling.Words, ...]]:
+    target = point.network.target
+    if trained is None or not isinstance(target, FixedTarget) or trained.sha256 != target.sha256:
+        came = "none" if trained is None else trained.origin
+        raise InputError(f"a fixed target must come with the weights that its sha256 names, got {came}; load that file")
+    if trained.widths != point.network.widths:
+        raise InputError(
+            f"widths must be those of {trained.origin}, {list(trained.widths)}, got {list(point.network.widths)}; mend them"
+        )
+    rows = (len(trials), 1, 1)
+    stored = tuple(np.tile(w.astype(point.precision), rows) for w in trained.weights)
+    biases = tuple(b.astype(point.precision).astype(np.float64) for b in trained.biases)
+    keys = tuple(np.stack([sampling.keys_of_values(w) for w in layer]) for layer in stored)
+    return stored, biases, keys
