@@ -1,0 +1,123 @@
+"""How far a run is: plain numbers for whoever draws them."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from simprune.design.block import Block, family
+from simprune.design.design import Design
+from simprune.design.point import Point
+from simprune.engine.queue import WorkQueue
+from simprune.engine.todo import FamilyKey
+from simprune.records import TrialBatch
+
+REPORT_SECONDS = 0.25
+WINDOW_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointProgress:
+    """Stored and wanted trials of a point."""
+
+    point: Point
+    done: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A snapshot of a run; rows are trials times points, times are in seconds, None means not known yet."""
+
+    points: tuple[PointProgress, ...]
+    rows_per_second: float | None
+    remaining_seconds: float | None
+    elapsed_seconds: float
+    n_failed: int
+    message: str
+    finished: bool
+
+    @property
+    def done(self) -> int:
+        """Rows stored."""
+        return sum(p.done for p in self.points)
+
+    @property
+    def target(self) -> int:
+        """Rows wanted."""
+        return sum(p.target for p in self.points)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    at: float
+    key: FamilyKey
+    n_trials: int
+    n_rows: int
+
+
+class Meter:
+    """Counts rows and forecasts the end from what was computed in the last half minute."""
+
+    def __init__(self, design: Design, todo: Sequence[Block], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started = self._reported = clock()
+        self._target = design.trials
+        self._done = dict.fromkeys(design.points(), design.trials)
+        for block in todo:
+            for point in block.points:
+                self._done[point] -= block.n_trials
+        self._ended: deque[_Ended] = deque()
+        self.n_computed = 0
+        self.message = ""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return self._clock() - self._started
+
+    @property
+    def done(self) -> Mapping[Point, int]:
+        """Stored trials of every point."""
+        return self._done
+
+    def stored(self, block: Block, batches: Sequence[TrialBatch]) -> None:
+        """Take note of rows that were stored."""
+        for batch in batches:
+            self._done[batch.point] += batch.stop - batch.first
+            self.n_computed += batch.stop - batch.first
+        n_rows = len(block.points) * block.n_trials
+        self._ended.append(_Ended(at=self._clock(), key=family(block.points[0]), n_trials=block.n_trials, n_rows=n_rows))
+
+    def is_due(self) -> bool:
+        """Whether the last report is old enough for another."""
+        now = self._clock()
+        if now - self._reported < REPORT_SECONDS:
+            return False
+        self._reported = now
+        return True
+
+    def snapshot(self, queue: WorkQueue, *, finished: bool = False) -> Progress:
+        """Return the state of the run."""
+        now = self._clock()
+        while self._ended and self._ended[0].at < now - WINDOW_SECONDS:
+            self._ended.popleft()
+        span = min(now - self._started, WINDOW_SECONDS)
+        rows = sum(block.n_rows for block in self._ended)
+        return Progress(
+            points=tuple(PointProgress(point=p, done=n, target=self._target) for p, n in self._done.items()),
+            rows_per_second=rows / span if rows and span > 0 else None,
+            remaining_seconds=0.0 if finished else self._remaining(queue, span),
+            elapsed_seconds=now - self._started,
+            n_failed=len(queue.failed),
+            message=self.message,
+            finished=finished,
+        )
+
+    def _remaining(self, queue: WorkQueue, span: float) -> float | None:
+        left = [work.seconds_left() for work in queue.families.values()]
+        per_trial = {key: work.pace.seconds_per_trial or 0.0 for key, work in queue.families.items()}
+        spent = sum(block.n_trials * per_trial[block.key] for block in self._ended)
+        if spent <= 0.0 or any(seconds is None for seconds in left):
+            return None
+        return sum(seconds for seconds in left if seconds is not None) * span / spent

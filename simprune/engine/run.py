@@ -1,0 +1,127 @@
+"""Running a design: compute what the store misses, store it as it arrives, blame only what failed alone."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Protocol
+
+from simprune.backends.base import AbstractBackend
+from simprune.design.block import Block
+from simprune.design.design import Design
+from simprune.design.point import Point
+from simprune.engine.progress import Meter, Progress
+from simprune.engine.queue import WorkQueue
+from simprune.engine.report import Failure, RunReport
+from simprune.engine.stop import StopRequest
+from simprune.engine.todo import missing_blocks
+from simprune.records import Ranges, TrialBatch
+from simprune.schedulers.base import AbstractScheduler, Outcome
+from simprune.store.failures import FailedTrials
+
+OnProgress = Callable[[Progress], None]
+
+
+class WritableStore(Protocol):
+    """What a run needs of a store."""
+
+    def completed(self, point: Point) -> Ranges: ...
+
+    def append(self, batches: Sequence[TrialBatch]) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def record_failures(self, failures: Sequence[FailedTrials]) -> None: ...
+
+
+def run(
+    design: Design,
+    *,
+    backend: AbstractBackend,
+    scheduler: AbstractScheduler,
+    store: WritableStore,
+    progress: OnProgress | None = None,
+    stop: StopRequest | None = None,
+    block_trials: int | None = None,
+) -> RunReport:
+    """Complete what ``store`` misses of ``design``; nothing is started if nothing is missing.
+
+    The caller owns scheduler and store and closes them. ``block_trials`` fixes the size of blocks, which is
+    otherwise chosen to take about a second; it changes no number. Raises InputError (SchedulerLost among them) and
+    the store's OSError; what was stored before stays.
+    """
+    todo = missing_blocks(design, store.completed)
+    queue = WorkQueue(todo, block_trials=block_trials)
+    meter = Meter(design, [block for blocks in todo.values() for block in blocks])
+    n_before = sum(meter.done.values())
+    stop = stop or StopRequest()
+    loop = _Loop(backend, scheduler, store=store, queue=queue, meter=meter, progress=progress, stop=stop)
+    try:
+        loop.run()
+    finally:
+        store.flush()
+        if queue.failed:
+            store.record_failures([_record(failure) for failure in queue.failed])
+    if progress is not None:
+        progress(meter.snapshot(queue, finished=True))
+    n_target = design.trials * len(design.points())
+    n_open = n_target - n_before - meter.n_computed - len(queue.failed) - queue.n_given_up
+    return RunReport(
+        n_target=n_target,
+        n_before=n_before,
+        n_computed=meter.n_computed,
+        failed=tuple(queue.failed),
+        n_given_up=queue.n_given_up,
+        stopped=stop.requested and n_open > 0,
+        seconds=meter.elapsed,
+    )
+
+
+def _record(failure: Failure) -> FailedTrials:
+    digest = failure.point.digest()
+    return FailedTrials(digest=digest, first=failure.trial, stop=failure.trial + 1, reason=failure.reason)
+
+
+class _Loop:
+    def __init__(
+        self,
+        backend: AbstractBackend,
+        scheduler: AbstractScheduler,
+        *,
+        store: WritableStore,
+        queue: WorkQueue,
+        meter: Meter,
+        progress: OnProgress | None,
+        stop: StopRequest,
+    ) -> None:
+        self._backend, self._scheduler, self._store = backend, scheduler, store
+        self._queue, self._meter, self._progress, self._stop = queue, meter, progress, stop
+
+    def run(self) -> None:
+        """Work until nothing is left or a stop was requested."""
+        if self._progress is not None and self._queue.has_work:
+            self._progress(self._meter.snapshot(self._queue))
+        while self._queue.has_work and not self._stop.requested:
+            self._pass(self._queue.take, alone=False)
+            if not self._stop.requested:
+                self._pass(self._queue.take_suspect, alone=True)
+
+    def _pass(self, take: Callable[[], Block | None], *, alone: bool) -> None:
+        outcomes = self._scheduler.map(self._backend.run, iter(take, None), alone=alone)
+        with closing(outcomes):
+            for outcome in outcomes:
+                if outcome is not None:
+                    self._handle(outcome, alone=alone)
+                if self._progress is not None and self._meter.is_due():
+                    self._progress(self._meter.snapshot(self._queue))
+                if self._stop.requested:
+                    return
+
+    def _handle(self, outcome: Outcome, *, alone: bool) -> None:
+        block = outcome.block
+        if outcome.failure is None:
+            self._store.append(outcome.batches)
+            self._queue.finished(block, max(float(batch.info["seconds"]) for batch in outcome.batches))
+            self._meter.stored(block, outcome.batches)
+            return
+        failure = self._queue.failed_once(block, outcome.failure, alone=alone)
+        if failure is not None:
+            self._meter.message = f"trial {failure.trial} of point {failure.point.digest()[:12]} failed: {failure.reason}"

@@ -1,0 +1,128 @@
+"""Dask workers: a cluster on this machine, or a scheduler that runs elsewhere."""
+
+import logging
+import os
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from contextlib import ExitStack, suppress
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster
+from distributed.system import MEMORY_LIMIT
+
+from simprune.model.errors import InputError
+from simprune.schedulers.spawning import SpawnGuard, nanny_class
+
+CONNECT_SECONDS = 8
+WORKERS_SECONDS = 30
+MEMORY_SHARE = 0.8
+SETTINGS = {
+    # One death is enough for a report: the engine tries the block again by itself, in halves and alone.
+    "distributed.scheduler.allowed-failures": 1,
+    "distributed.scheduler.worker-ttl": "60s",
+    "distributed.scheduler.no-workers-timeout": "60s",
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.work-stealing": False,
+    "distributed.worker.profile.enabled": False,
+    # Results are small and taken at once; spilling would hide a block that needs too much memory.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    "distributed.admin.large-graph-warning-threshold": "10GiB",
+    # A long compiled kernel may hold the interpreter; that is no reason to warn.
+    "distributed.admin.tick.limit": "1h",
+}
+
+
+class Pool(ABC):
+    """A client with workers."""
+
+    client: Any
+
+    @abstractmethod
+    def heal(self) -> None:
+        """Ask for workers that were lost."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect, and stop what was started."""
+
+    def n_threads(self) -> int:
+        """Return how many blocks run at a time."""
+        return sum(self.client.nthreads().values())
+
+
+class LocalPool(Pool):
+    """Processes on this machine, one thread each, reachable from this machine only."""
+
+    def __init__(self, n_workers: int) -> None:
+        self._n_workers = n_workers
+        with ExitStack() as stack:
+            stack.enter_context(dask.config.set(SETTINGS))
+            folder = tempfile.mkdtemp(prefix="simprune-workers-")
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            guard = SpawnGuard()
+            with guard:
+                self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=n_workers,
+                    threads_per_worker=1,
+                    worker_class=nanny_class(guard),
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                    memory_limit=int(MEMORY_SHARE * MEMORY_LIMIT / n_workers),
+                    local_directory=folder,
+                    preload=["simprune.schedulers.worker_setup"],
+                    silence_logs=logging.CRITICAL + 1,
+                )
+            stack.callback(self._cluster.close)
+            self.client = Client(self._cluster, set_as_default=False)  # type: ignore[no-untyped-call]
+            stack.callback(self.client.close)
+            self._stack = stack.pop_all()
+
+    def heal(self) -> None:
+        # Dask forgets a worker for good if it is away some time after an earlier loss.
+        self._cluster.scale(self._n_workers)  # type: ignore[no-untyped-call]
+
+    def n_threads(self) -> int:
+        return self._n_workers
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+class RemotePool(Pool):
+    """Workers of a Dask scheduler that somebody else started."""
+
+    def __init__(self, address: str) -> None:
+        self._stack = ExitStack()
+        self._stack.enter_context(dask.config.set(SETTINGS))
+        try:
+            self.client = Client(address, set_as_default=False, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+            self._stack.callback(self.client.close)
+            self.client.wait_for_workers(1, timeout=WORKERS_SECONDS)
+        except (OSError, ValueError, TimeoutError) as error:
+            self._stack.close()
+            raise InputError(
+                f"a Dask scheduler with workers must answer at {address}, got '{_one_line(error)}'; "
+                "start one there, or run without an address"
+            ) from error
+
+    def heal(self) -> None:
+        """Do nothing: whoever started the workers keeps them."""
+
+    def close(self) -> None:
+        with suppress(OSError, TimeoutError):
+            self._stack.close()
+
+
+def default_workers() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
