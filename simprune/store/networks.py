@@ -1,0 +1,55 @@
+"""Weights of fixed targets, kept with the results so that every trial can be computed again from them."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from simprune.store.errors import StoreError
+from simprune.store.files import write_atomic
+from simprune.trained.network import TrainedNetwork
+
+FOLDER = "networks"
+
+
+def save_networks(folder: Path, networks: Mapping[str, TrainedNetwork]) -> None:
+    """Write the networks that the folder does not hold in good order yet."""
+    for sha256, network in networks.items():
+        path = folder / FOLDER / f"{sha256}.npz"
+        try:
+            load_network(folder, sha256, origin=network.origin)
+        except StoreError:
+            write_atomic(path, _encode(network), replace=True)
+
+
+def load_network(folder: Path, sha256: str, *, origin: str) -> TrainedNetwork:
+    """Return the network with this digest; StoreError if it is absent or damaged."""
+    path = folder / FOLDER / f"{sha256}.npz"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # We write uncompressed archives: anything else is not ours, and could be inflated.
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("compressed members")
+        with np.load(path, allow_pickle=False) as arrays:
+            depth = len(arrays.files) // 2
+            weights = tuple(arrays[f"W{i}"] for i in range(depth))
+            biases = tuple(arrays[f"b{i}"] for i in range(depth))
+        network = TrainedNetwork(weights=weights, biases=biases, origin=origin)
+    except Exception as error:  # zipfile and NumPy raise many types on damaged files
+        raise StoreError(
+            f"{path} must hold the weights of a fixed target, it cannot be read ({type(error).__name__}: {error}); "
+            "run the design again to restore it"
+        ) from error
+    if network.sha256 != sha256:
+        raise StoreError(f"{path} must hold the weights that its name says, got others; run the design again to restore it")
+    return network
+
+
+def _encode(network: TrainedNetwork) -> bytes:
+    buffer = io.BytesIO()
+    arrays = {f"W{i}": weight for i, weight in enumerate(network.weights)}
+    arrays |= {f"b{i}": bias for i, bias in enumerate(network.biases)}
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()

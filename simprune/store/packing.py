@@ -1,0 +1,157 @@
+"""The process that writes a packed file: ``python -m simprune.store.packing FOLDER FILE``."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+import simprune
+from simprune.design.point import Point
+from simprune.records import Column, Status, column_shape, columns_of
+from simprune.store import failures, record
+from simprune.store.folder_source import FolderSource
+from simprune.store.packed import network_group, point_group
+from simprune.store.record import RunRecord
+from simprune.store.segment import LIBVER, checksum, chunk_shape
+from simprune.trained.network import TrainedNetwork
+
+
+def write_packed(source: FolderSource, path: Path) -> None:
+    """Write all rows of ``source`` to a new file, then read it again and compare every byte."""
+    with h5py.File(path, "x", libver=LIBVER) as file:
+        _write_root(file, source)
+        for sha256 in source.record.networks:
+            _write_network(file.create_group(network_group(sha256)), source.network(sha256))
+        for digest, point in _pairs(source.record):
+            _write_point(file.create_group(point_group(digest)), source, digest, point)
+    with h5py.File(path, "r") as file:
+        for digest, point in _pairs(source.record):
+            _compare_point(file[point_group(digest)], source, digest, point)
+
+
+def _pairs(run: RunRecord) -> Iterator[tuple[str, Point]]:
+    return zip(run.digests, run.points, strict=True)
+
+
+def _write_root(file: h5py.File, source: FolderSource) -> None:
+    run = source.record
+    attributes = {
+        "filetype": record.FILETYPE,
+        "format_version": record.FORMAT_VERSION,
+        "fingerprint": run.fingerprint,
+        "name": run.name,
+        "trials": run.trials,
+        "epsilons": np.array(run.epsilons, dtype="<f8"),
+        "delta": run.delta,
+        "seed": np.array(sorted({point.seed for point in run.points}), dtype="<i8"),
+        "precision": ", ".join(sorted({point.precision for point in run.points})),
+        "design": run.text,
+        "packed_by": simprune.__version__,
+        "run": record.to_json(run),
+        "failed": failures.to_json(source.failed).decode(),
+    }
+    plain = {key: value for key, value in run.provenance.items() if isinstance(value, str | int | float)}
+    for key, value in {**plain, **attributes}.items():
+        file.attrs[key] = value
+
+
+def _write_point(group: h5py.Group, source: FolderSource, digest: str, point: Point) -> None:
+    group.attrs["digest"] = digest
+    group.attrs["point"] = json.dumps(point.to_dict())
+    specs = columns_of(point)
+    names = [spec.name for spec in specs]
+    n_rows = sum(stop - first for first, stop in source.completed(digest))
+    for spec in specs:
+        shape = column_shape(spec, point, n_rows)
+        dataset = _new_dataset(group, spec.name, shape, spec.dtype, small=spec.name == "trial")
+        _label(dataset, spec.long_name)
+    group["status"].attrs["flag_masks"] = np.array([int(status) for status in Status], dtype="<i8")
+    group["status"].attrs["flag_meanings"] = " ".join(str(status.name).lower() for status in Status)
+    _attach_axes(group, point)
+    checksums = dict.fromkeys(names, 0)
+    for at, piece in _placed(source, digest, point):
+        for name in names:
+            rows = np.ascontiguousarray(piece[name])
+            group[name][at : at + len(rows)] = rows
+            checksums[name] = checksum(rows, checksums[name])
+    for name in names:
+        group[name].attrs["crc32"] = checksums[name]
+
+
+def _placed(source: FolderSource, digest: str, point: Point) -> Iterator[tuple[int, Mapping[str, Column]]]:
+    at = 0
+    for piece in source.pieces(digest, point, names=[spec.name for spec in columns_of(point)]):
+        yield at, piece
+        at += len(piece["trial"])
+
+
+def _new_dataset(group: h5py.Group, name: str, shape: tuple[int, ...], dtype: str, *, small: bool = False) -> h5py.Dataset:
+    growing = (None, *shape[1:]) if shape[0] == 0 else None
+    packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if small else {}
+    chunks = chunk_shape(shape, np.dtype(dtype).itemsize)
+    return group.create_dataset(name, shape=shape, dtype=dtype, chunks=chunks, maxshape=growing, fletcher32=True, **packed)
+
+
+def _label(dataset: h5py.Dataset, long_name: str) -> None:
+    dataset.attrs["units"] = "1"
+    dataset.attrs["long_name"] = long_name
+
+
+def _attach_axes(group: h5py.Group, point: Point) -> None:
+    group["trial"].make_scale("trial")
+    for axis in {spec.axis for spec in columns_of(point)} - {None}:
+        specs = [spec for spec in columns_of(point) if spec.axis == axis]
+        size = column_shape(specs[0], point, 0)[1]
+        scale = _scale(group, str(axis), size, long_name=f"index of the {axis}, first is 0")
+        for spec in specs:
+            group[spec.name].dims[1].attach_scale(scale)
+    for spec in columns_of(point):
+        if spec.name != "trial":
+            group[spec.name].dims[0].attach_scale(group["trial"])
+
+
+def _scale(group: h5py.Group, name: str, size: int, *, long_name: str) -> h5py.Dataset:
+    scale = _new_dataset(group, name, (size,), "<i8")
+    scale[...] = np.arange(size)
+    _label(scale, long_name)
+    scale.make_scale(name)
+    return scale
+
+
+def _write_network(group: h5py.Group, network: TrainedNetwork) -> None:
+    group.attrs["sha256"], group.attrs["origin"] = network.sha256, network.origin
+    scales = [
+        _scale(group, f"layer_{i}", width, long_name=f"index of the unit in layer {i}, 0 is the input")
+        for i, width in enumerate(network.widths)
+    ]
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        for name, array, meaning in ((f"W{i}", weight, "weights [d_out, d_in]"), (f"b{i}", bias, "biases")):
+            dataset = _new_dataset(group, name, array.shape, array.dtype.str)
+            dataset[...] = array
+            _label(dataset, f"{meaning} of matrix {i}")
+            dataset.dims[0].attach_scale(scales[i + 1])
+        group[f"W{i}"].dims[1].attach_scale(scales[i])
+
+
+def _compare_point(group: h5py.Group, source: FolderSource, digest: str, point: Point) -> None:
+    for at, piece in _placed(source, digest, point):
+        for name, rows in piece.items():
+            if group[name][at : at + len(rows)].tobytes() != rows.tobytes():
+                raise OSError(f"{group.name}/{name} reads back other bytes than were written, the disk may be failing")
+
+
+def main(arguments: list[str]) -> int:
+    """Pack and return the exit status; the last line of stderr says what went wrong."""
+    try:
+        write_packed(FolderSource(Path(arguments[0])), Path(arguments[1]))
+    except Exception as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}".replace("\n", " ") + "\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
