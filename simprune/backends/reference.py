@@ -79,8 +79,11 @@ class ReferenceOps:
     def gaps(self, moved: Moved) -> Array:
         return passes.column_norms(moved.before[-1])
 
-    def gap_gradient(self, passed: Passed, moved: Moved, pruned: ReferencePruned) -> Array:
-        return passes.gap_gradient(self.network.activation, self.weights, pruned.deltas, passed, moved)
+    def gap_and_gradient(self, x: Array, pruned: ReferencePruned) -> tuple[Array, Array]:
+        passed = self.forward(x)
+        moved = self.difference(passed, pruned)
+        gradient = passes.gap_gradient(self.network.activation, self.weights, pruned.deltas, passed, moved)
+        return self.gaps(moved), gradient
 
     def step(self, x: Array, gradient: Array, length: Array) -> Array:
         moved = passes.step(x.astype(np.float64), gradient.astype(np.float64), length.astype(np.float64))

@@ -39,27 +39,25 @@ class Ascent(AbstractGapEstimator):
         starts = ops.random_inputs(Purpose.START, self.restarts)
         if self.restarts > 1 and (ops.network.activation.value_at_zero or any(ops.bias_norms())):
             starts[:, :, 0] = 0.0
-        passed = ops.forward(starts)
-        return starts, passed, self._output_norm(ops, starts, passed)
+        return starts, self._output_norm(ops, starts)
 
     def estimate(self, ops: Ops, pruned: Any, trials: npt.NDArray[np.int64], shared: Any) -> LowerEstimate:
         """Return the attained gap of every trial with its witness."""
-        x, passed, output_norm = shared
-        moved = ops.difference(passed, pruned)
-        best, best_x = ops.gaps(moved), x
-        gradient = ops.gap_gradient(passed, moved, pruned)
+        x, output_norm = shared
+        best, gradient = ops.gap_and_gradient(x, pruned)
+        best_x = x
         plain = self.steps // 3
         unlimited = np.full(best.shape, np.inf, dtype=best.dtype)
         for _ in range(plain):
             x = ops.step(x, gradient, unlimited)
-            value, gradient = _value_and_gradient(ops, x, pruned)
+            value, gradient = ops.gap_and_gradient(x, pruned)
             best, best_x = _keep_best(value, x, best, best_x)
         if plain:
-            gradient = _value_and_gradient(ops, best_x, pruned)[1]
+            gradient = ops.gap_and_gradient(best_x, pruned)[1]
         length = np.ones(best.shape, dtype=best.dtype)
         for _ in range(plain, self.steps):
             x = ops.step(best_x, gradient, length)
-            value, new_gradient = _value_and_gradient(ops, x, pruned)
+            value, new_gradient = ops.gap_and_gradient(x, pruned)
             grew = value > best
             length = np.where(grew, GROW, SHRINK).astype(best.dtype) * length
             gradient = np.where(grew[:, None, :], new_gradient, gradient)
@@ -69,20 +67,15 @@ class Ascent(AbstractGapEstimator):
         gap, noise = ops.evaluate(witness, pruned)
         return LowerEstimate(gap=gap, noise=noise, output_norm=output_norm, witness=witness)
 
-    def _output_norm(self, ops: Ops, x: Array, passed: Any) -> npt.NDArray[np.float64]:
+    def _output_norm(self, ops: Ops, x: Array) -> npt.NDArray[np.float64]:
+        passed = ops.forward(x)
         best = ops.output_norms(passed)
         unlimited = np.full(best.shape, np.inf, dtype=best.dtype)
         for _ in range(self.steps // 2):
             x = ops.step(x, ops.output_gradient(passed), unlimited)
             passed = ops.forward(x)
             best = np.maximum(best, ops.output_norms(passed))
-        return best.max(axis=1).astype(np.float64)
-
-
-def _value_and_gradient(ops: Ops, x: Array, pruned: Any) -> tuple[Array, Array]:
-    passed = ops.forward(x)
-    moved = ops.difference(passed, pruned)
-    return ops.gaps(moved), ops.gap_gradient(passed, moved, pruned)
+        return np.asarray(best.max(axis=1), dtype=np.float64)
 
 
 def _keep_best(value: Array, x: Array, best: Array, best_x: Array) -> tuple[Array, Array]:

@@ -49,7 +49,7 @@ class Ops(Protocol):
         """Return ||F(x)||, ``[n_trials, n_columns]``."""
 
     def output_gradient(self, passed: Any) -> Array:
-        """Return the gradient of ||F(x)||^2 / 2, shaped as ``x``."""
+        """Return a gradient of ||F(x)|| up to positive factors, shaped as ``x``."""
 
     def difference(self, passed: Any, pruned: Any) -> Any:
         """Propagate f(x) - F(x) without cancellation."""
@@ -57,8 +57,8 @@ class Ops(Protocol):
     def gaps(self, moved: Any) -> Array:
         """Return ||f(x) - F(x)||, ``[n_trials, n_columns]``."""
 
-    def gap_gradient(self, passed: Any, moved: Any, pruned: Any) -> Array:
-        """Return the gradient of ||f(x) - F(x)||^2 / 2, shaped as ``x``."""
+    def gap_and_gradient(self, x: Array, pruned: Any) -> tuple[Array, Array]:
+        """Return ||f(x) - F(x)|| and a gradient of it up to positive factors, shaped as ``x``: an ascent's inner loop."""
 
     def step(self, x: Array, gradient: Array, length: Array) -> Array:
         """Return the projection on the unit ball of x + length * gradient / ||gradient||; inf length: g / ||g||."""

@@ -1,0 +1,326 @@
+"""The CPU backend: Numba kernels on micro-batches of trials that fit the processor's cache."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from simprune.backends import batch, certificates, evaluation
+from simprune.backends.base import AbstractBackend, Trial, Trials
+from simprune.backends.elementwise import CODES
+from simprune.backends.sampling import LAW_CODES, sphere_inputs
+from simprune.backends.selection import bracket
+from simprune.design.point import Point
+from simprune.gap.base import LayerNorms
+from simprune.model.network import NetworkSpec
+from simprune.model.pruning import AbstractPruningRule
+from simprune.rng import Purpose, stream
+from simprune.trained.network import TrainedNetwork
+
+CACHE_BYTES = 2 << 20
+MAX_BATCH = 64
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where the layers lie in the flat arrays of a trial, as the kernels want it."""
+
+    widths: Array
+    at: Array
+    rows: Array
+    weight_streams: Array
+    mask_streams: Array
+
+    @classmethod
+    def of(cls, network: NetworkSpec) -> "Layout":
+        """Compute the layout of a network."""
+        layers = range(network.depth)
+        pairs = ((Purpose.WEIGHT, Purpose.WEIGHT_LOW), (Purpose.MASK, Purpose.MASK_LOW))
+        weight, mask = (np.array([[stream(p, layer) for layer in layers] for p in pair]) for pair in pairs)
+        return cls(
+            widths=np.array(network.widths, dtype=np.int64),
+            at=_offsets(network.n_weights),
+            rows=_offsets(network.widths[1:]),
+            weight_streams=weight,
+            mask_streams=mask,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CpuPruned:
+    """Pruned entries of every trial in compressed rows: the entries of -Delta, layer by layer."""
+
+    layout: Layout
+    room: Array
+    starts: Array
+    columns: Array
+    values: Array
+    n_pruned: npt.NDArray[np.int64]
+    threshold: npt.NDArray[np.float64]
+
+    @property
+    def entries(self) -> tuple[Array, Array, Array, Array]:
+        """Room, row starts, columns and values."""
+        return self.room, self.starts, self.columns, self.values
+
+    @cached_property
+    def turned(self) -> tuple[Array, Array, Array, Array]:
+        """The same entries, transposed."""
+        widths = self.layout.widths
+        starts = np.zeros((len(self.starts), int(widths[:-1].sum()) + len(widths) - 1), dtype=np.int64)
+        turned = (self.room, starts, np.empty_like(self.columns), np.empty_like(self.values))
+        batch.turn_rows(widths, self.entries, turned)
+        return turned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Passed:
+    """A forward pass of the targets: inputs, pre-activations and activations by stacked rows, output norms."""
+
+    x: Array
+    z: Array
+    h: Array
+    norms: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Moved:
+    """Deviations before the activations by stacked rows, and the gaps."""
+
+    dz: Array
+    norms: Array
+
+
+class CpuOps:
+    """The operations of ``gap.base.Ops`` on a micro-batch."""
+
+    def __init__(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> None:
+        self.network = point.network
+        self.n_trials = len(trials)
+        self._trials, self._key = trials, point.key
+        self._dtype = np.dtype(point.precision)
+        self._key_dtype = np.int32 if self._dtype == np.float32 else np.int64
+        self._layout = Layout.of(point.network)
+        self._trained = trained
+        activation = point.network.activation
+        self._activation = (CODES[type(activation)], activation.parameter)
+        self._shape = (self._layout.widths, self._layout.at, self._layout.rows)
+        self._bias = np.zeros(0, self._dtype)
+        if trained is not None and any(b.any() for b in trained.biases):
+            self._bias = np.concatenate(trained.biases).astype(self._dtype)
+        self.weights, self._keys = self._sample()
+
+    def _sample(self) -> tuple[Array, Array]:
+        shape = (self.n_trials, int(self._layout.at[-1]))
+        weights, keys = np.empty(shape, self._dtype), np.empty(shape, self._key_dtype)
+        if self._trained is not None:
+            weights[:] = np.concatenate([w.ravel() for w in self._trained.weights]).astype(self._dtype)
+            keys[:] = np.abs(weights).view(self._key_dtype)
+            return weights, keys
+        distribution = self.network.distribution
+        assert distribution is not None
+        scales = np.array([distribution.scale(*shape) for shape in self.network.shapes])
+        fill = batch.sample32 if self._dtype == np.float32 else batch.sample64
+        law = LAW_CODES[type(distribution)]
+        fill(*self._key, self._layout.weight_streams, self._trials, law, scales, self._layout.at, weights, keys)
+        return weights, keys
+
+    @cached_property
+    def _turned(self) -> Array:
+        out = np.empty_like(self.weights)
+        batch.transpose_all(self.weights, self._layout.widths, self._layout.at, out)
+        return out
+
+    @cached_property
+    def _mask_keys(self) -> Array:
+        keys = np.empty_like(self._keys)
+        batch.mask_keys(*self._key, self._layout.mask_streams, self._trials, self._layout.at, keys)
+        return keys
+
+    def prune(self, rules: Sequence[AbstractPruningRule]) -> list[CpuPruned]:
+        """Prune the batch by every rule."""
+        return [self._prune_exactly(rule) if rule.exact_count else self._prune_each(rule, tight=True) for rule in rules]
+
+    def _prune_exactly(self, rule: AbstractPruningRule) -> CpuPruned:
+        ranks = [rule.n_pruned(n, layer) for layer, n in enumerate(self.network.n_weights)]
+        keys = self._mask_keys if rule.is_random else self._keys
+        brackets = np.array([self._bracket(rule, layer, k) for layer, k in enumerate(ranks)], dtype=self._key_dtype)
+        pruned = self._room_for(ranks)
+        args = (self._shape, self.weights, keys, np.array(ranks), np.ascontiguousarray(brackets.T), not rule.is_random)
+        batch.prune_smallest(*args, pruned.entries, pruned.n_pruned, pruned.threshold)
+        return pruned
+
+    def _bracket(self, rule: AbstractPruningRule, layer: int, k: int) -> tuple[int, int]:
+        n, top = self.network.n_weights[layer], self._top_key
+        distribution = self.network.distribution
+        if rule.is_random or (distribution is not None and distribution.is_continuous):
+            return bracket(n, k, top)
+        if distribution is not None:
+            return 0, 0
+        keys = self._keys[0, self._layout.at[layer] : self._layout.at[layer + 1]]
+        nearby = sorted({max(k - 1, 0), min(k, n - 1)})
+        found = np.partition(keys, nearby)[nearby]
+        return int(found[0]), int(found[-1])
+
+    @property
+    def _top_key(self) -> int:
+        return (1 << 31) - 1 if self._dtype == np.float32 else (1 << 53) - 1
+
+    def _prune_each(self, rule: AbstractPruningRule, *, tight: bool) -> CpuPruned:
+        bits = 31 if self._dtype == np.float32 else 53
+        weights = self.network.n_weights
+        expected = [rule.n_pruned(n, layer) for layer, n in enumerate(weights)]
+        bounds = np.array([(k << bits) // n for k, n in zip(expected, weights, strict=True)], dtype=np.int64)
+        room = [min(n, k + 12 * int(k**0.5) + 64) if tight else n for k, n in zip(expected, weights, strict=True)]
+        pruned = self._room_for(room)
+        limits = np.minimum(bounds, self._top_key).astype(self._key_dtype)
+        batch.prune_below(
+            self._shape, self.weights, self._mask_keys, limits, pruned.entries, pruned.n_pruned, pruned.threshold
+        )
+        return self._prune_each(rule, tight=False) if (pruned.n_pruned < 0).any() else pruned
+
+    def _room_for(self, counts: Sequence[int]) -> CpuPruned:
+        room, depth, n = _offsets(counts), self.network.depth, self.n_trials
+        total = max(int(room[-1]), 1)
+        return CpuPruned(
+            layout=self._layout,
+            room=room,
+            starts=np.zeros((n, int(self._layout.rows[-1]) + depth), dtype=np.int64),
+            columns=np.empty((n, total), dtype=np.int32),
+            values=np.empty((n, total), dtype=self._dtype),
+            n_pruned=np.empty((n, depth), dtype=np.int64),
+            threshold=np.empty((n, depth), dtype=np.float64),
+        )
+
+    def random_inputs(self, purpose: Purpose, count: int) -> Array:
+        """Return ``count`` random unit vectors, and zero columns up to a multiple of 8."""
+        x = np.empty((self.n_trials, self.network.widths[0], (count + 7) // 8 * 8), self._dtype)
+        sphere_inputs(*self._key, stream(purpose, 0), self._trials, count, x)
+        return x
+
+    def forward(self, x: Array) -> Passed:
+        """Run the targets."""
+        shape = (self.n_trials, int(self._layout.rows[-1]), x.shape[2])
+        z, h = np.empty(shape, self._dtype), np.empty(shape, self._dtype)
+        batch.forward_all(self._shape, self.weights, self._bias, self._activation, x, z, h)
+        norms = np.empty((self.n_trials, x.shape[2]), self._dtype)
+        batch.output_norms_all(self._layout.rows, z, norms)
+        return Passed(x=x, z=z, h=h, norms=norms)
+
+    def output_norms(self, passed: Passed) -> Array:
+        """Return ||F(x)||."""
+        return passed.norms
+
+    def output_gradient(self, passed: Passed) -> Array:
+        """Return the gradient of ||F(x)||."""
+        out = np.empty_like(passed.x)
+        batch.output_gradient_all(self._shape, self._turned, self._activation, passed.z, passed.norms, out)
+        return out
+
+    def difference(self, passed: Passed, pruned: CpuPruned) -> Moved:
+        """Propagate f(x) - F(x)."""
+        dz, norms = np.empty_like(passed.z), np.empty_like(passed.norms)
+        args = (self._shape, self.weights, pruned.entries, self._activation)
+        batch.difference_all(*args, passed.x, passed.z, passed.h, dz, norms)
+        return Moved(dz=dz, norms=norms)
+
+    def gaps(self, moved: Moved) -> Array:
+        """Return ||f(x) - F(x)||."""
+        return moved.norms
+
+    def gap_and_gradient(self, x: Array, pruned: CpuPruned) -> tuple[Array, Array]:
+        """Return gap and gradient at x in one pass."""
+        norms, gradient = np.empty((self.n_trials, x.shape[2]), self._dtype), np.empty_like(x)
+        args = (self._shape, self.weights, self._turned, self._bias, pruned.entries, pruned.turned, self._activation)
+        batch.gap_and_gradient_all(*args, x, norms, gradient)
+        return norms, gradient
+
+    def step(self, x: Array, gradient: Array, length: Array) -> Array:
+        """Return the projected step."""
+        out = np.empty_like(x)
+        batch.move_all(x, gradient, length, out)
+        return out
+
+    def evaluate(self, x: Array, pruned: CpuPruned) -> tuple[Array, Array]:
+        """Return gap and rounding error bound in float64."""
+        gap, noise = np.empty(self.n_trials), np.empty(self.n_trials)
+        activation = self.network.activation
+        args = (self._shape, self._turned, self._bias, pruned.entries, self._activation)
+        constants = (activation.lipschitz, activation.curvature, abs(activation.value_at_zero))
+        evaluation.evaluate(*args, constants, np.ascontiguousarray(x), gap, noise)
+        return gap, noise
+
+    @cached_property
+    def _target_norms(self) -> npt.NDArray[np.float64]:
+        norms = np.empty((self.n_trials, self.network.depth))
+        certificates.target_norms(self._layout.widths, self._layout.at, self.weights, norms)
+        return norms
+
+    def layer_norms(self, pruned: CpuPruned) -> LayerNorms:
+        """Return certified spectral norms."""
+        kept, delta = np.empty_like(self._target_norms), np.empty_like(self._target_norms)
+        certificates.pruned_norms(self._layout.widths, self._layout.at, self.weights, pruned.entries, kept, delta)
+        return LayerNorms(target=self._target_norms, pruned=kept, delta=delta)
+
+    def linear_gap(self, pruned: CpuPruned) -> npt.NDArray[np.float64]:
+        """Return the certified gap of a linear network."""
+        gaps = np.empty(self.n_trials)
+        evaluation.linear_gaps(self._layout.widths, self._layout.at, self.weights, pruned.entries, gaps)
+        return gaps
+
+    def bias_norms(self) -> tuple[float, ...]:
+        """Return upper bounds of the bias norms."""
+        if not self._bias.size:
+            return (0.0,) * self.network.depth
+        parts = np.split(self._bias.astype(np.float64), self._layout.rows[1:-1])
+        return tuple(float(np.linalg.norm(part)) * (1.0 + 1e-9) for part in parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuBackend(AbstractBackend):
+    """Compiled kernels; ``threads`` micro-batches at a time within this process."""
+
+    name: ClassVar[str] = "cpu"
+
+    def open(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> CpuOps:
+        """Sample the targets of a micro-batch."""
+        return CpuOps(point, trials, trained)
+
+    def batch_size(self, point: Point) -> int:
+        """Return how many trials' weights, keys and transposes fill the cache."""
+        size = 3 * np.dtype(point.precision).itemsize * sum(point.network.n_weights)
+        return max(1, min(MAX_BATCH, CACHE_BYTES // size))
+
+    def rebuild(self, point: Point, trial: int, trained: TrainedNetwork | None) -> Trial:
+        """Return weights and masks of one trial."""
+        ops = CpuOps(point, np.array([trial], dtype=np.int64), trained)
+        pruned = ops.prune([point.rule])[0]
+        weights, masks, first = [], [], 0
+        layout = Layout.of(point.network)
+        for layer, (d_out, d_in) in enumerate(point.network.shapes):
+            flat = ops.weights[0, layout.at[layer] : layout.at[layer + 1]]
+            weights.append(flat.reshape(d_out, d_in).copy())
+            starts = pruned.starts[0, first : first + d_out + 1]
+            first += d_out + 1
+            spot = int(pruned.room[layer])
+            mask = np.ones((d_out, d_in), dtype=np.bool_)
+            rows = np.repeat(np.arange(d_out), np.diff(starts))
+            mask[rows, pruned.columns[0, spot : spot + int(starts[-1])]] = False
+            masks.append(mask)
+        biases = (
+            trained.biases if trained is not None else tuple(np.zeros(d, point.precision) for d in point.network.widths[1:])
+        )
+        return Trial(
+            target=tuple(weights),
+            pruned=tuple(np.where(m, w, w.dtype.type(0)) for w, m in zip(weights, masks, strict=True)),
+            masks=tuple(masks),
+            biases=tuple(b.astype(point.precision) for b in biases),
+        )
+
+
+def _offsets(sizes: Sequence[int]) -> Array:
+    return np.concatenate([[0], np.cumsum(np.asarray(sizes, dtype=np.int64))]).astype(np.int64)

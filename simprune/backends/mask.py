@@ -1,0 +1,133 @@
+"""``magnitude_mask``: the k entries of smallest magnitude of any array, exact with ties."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simprune.backends.compile import kernel
+from simprune.backends.tiles import compare_lanes, lowest_bit
+from simprune.model.errors import InputError
+
+_below = compare_lanes(or_equal=False)
+_at_most = compare_lanes(or_equal=True)
+LANES = 32
+SAMPLE_RUN = 256
+SMALL = 4096
+
+
+@kernel
+def _magnitudes(bits, top, out):
+    for i in range(bits.size):
+        out[i] = bits[i] & top
+
+
+@kernel
+def _scan(bits, top, low, high, kept, spot):
+    """Mark |x| < low as pruned and list the positions with low <= |x| <= high; return both counts (-1: no room)."""
+    below, listed, n = 0, 0, bits.size
+    chunk = np.empty(1024, bits.dtype)
+    for first in range(0, n, 1024):
+        size = min(1024, n - first)
+        part = chunk[:size]
+        _magnitudes(bits[first : first + size], top, part)
+        marks = kept[first : first + size]
+        for i in range(size):
+            marks[i] = part[i] >= low
+        for start in range(0, size - size % LANES, LANES):
+            under = _below(part, start, low)
+            inside = np.uint32(_at_most(part, start, high) ^ under)
+            below += _count(under)
+            if inside == 0:
+                continue
+            if listed + LANES > spot.size:
+                return below, -1
+            while inside != 0:
+                spot[listed] = first + start + lowest_bit(inside)
+                listed += 1
+                inside = np.uint32(inside & np.uint32(inside - np.uint32(1)))
+        for i in range(size - size % LANES, size):
+            below += part[i] < low
+            if low <= part[i] <= high:
+                if listed == spot.size:
+                    return below, -1
+                spot[listed] = first + i
+                listed += 1
+    return below, listed
+
+
+@kernel
+def _count(word):
+    w = np.uint64(word)
+    w = w - ((w >> np.uint64(1)) & np.uint64(0x55555555))
+    w = (w & np.uint64(0x33333333)) + ((w >> np.uint64(2)) & np.uint64(0x33333333))
+    w = (w + (w >> np.uint64(4))) & np.uint64(0x0F0F0F0F)
+    return np.int64((w * np.uint64(0x01010101) & np.uint64(0xFFFFFFFF)) >> np.uint64(24))
+
+
+@kernel
+def _largest(bits, top):
+    largest = bits.dtype.type(0)
+    for i in range(bits.size):
+        largest = max(largest, bits[i] & top)
+    return largest
+
+
+def magnitude_mask(array: npt.ArrayLike, n_pruned: int) -> npt.NDArray[np.bool_]:
+    """Return the mask (True = kept) that prunes the ``n_pruned`` entries of smallest magnitude.
+
+    ``array`` is float32 or float64 of any shape; ties go to the lower flat index; NaN is refused. The mask has the
+    array's shape. One pass over the array: a bracket around the wanted magnitude comes from a sample, and only the
+    entries inside it are ranked.
+
+    >>> import numpy as np
+    >>> magnitude_mask(np.array([[0.5, -0.1], [0.2, -3.0]]), 2).tolist()
+    [[True, False], [False, True]]
+    """
+    values = np.asarray(array)
+    if values.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise InputError(f"magnitude_mask needs a float32 or float64 array, got {values.dtype}; convert it")
+    if not 0 <= n_pruned <= values.size:
+        raise InputError(f"n_pruned must lie in 0..{values.size}, the size of the array, got {n_pruned}; take another")
+    flat = np.ascontiguousarray(values).reshape(-1)
+    integer: Any = np.int32 if flat.dtype == np.float32 else np.int64
+    bits, top = flat.view(integer), integer(np.iinfo(integer).max)
+    infinite = np.array(np.inf, dtype=flat.dtype).view(integer)
+    if flat.size and _largest(bits, top) > infinite:
+        raise InputError(f"magnitude_mask needs numbers, got {int(np.isnan(flat).sum())} NaN; replace or drop them")
+    kept = np.ones(flat.size, dtype=np.bool_)
+    if n_pruned == flat.size:
+        kept[:] = False
+    elif n_pruned:
+        _prune(bits, top, n_pruned, kept)
+    return kept.reshape(values.shape)
+
+
+def _prune(bits: npt.NDArray[Any], top: Any, k: int, kept: npt.NDArray[np.bool_]) -> None:
+    low, high = _sampled_bracket(bits, top, k)
+    spot = np.empty(min(bits.size, max(SMALL, bits.size // 8)), dtype=np.int64)
+    below, listed = _scan(bits, top, low, high, kept, spot)
+    if listed < 0 or not below < k <= below + listed:
+        spot = np.empty(bits.size + LANES, dtype=np.int64)
+        below, listed = _scan(bits, top, bits.dtype.type(0), top, kept, spot)
+    candidates = bits[spot[:listed]] & top
+    rank = k - below
+    last = np.partition(candidates, rank - 1)[rank - 1]
+    kept[spot[:listed][candidates < last]] = False
+    ties = spot[:listed][candidates == last]
+    kept[ties[: rank - int(np.count_nonzero(candidates < last))]] = False
+
+
+def _sampled_bracket(bits: npt.NDArray[Any], top: Any, k: int) -> tuple[Any, Any]:
+    n = bits.size
+    if n <= SMALL:
+        return bits.dtype.type(0), top
+    runs = max(SMALL, n // 64) // SAMPLE_RUN
+    stride = n // runs
+    sample = (bits[: runs * stride].reshape(runs, stride)[:, :SAMPLE_RUN] & top).reshape(-1)
+    size, share = sample.size, k / n
+    spread = 4.0 * math.sqrt(size * share * (1.0 - share)) + 4.0
+    a, b = math.floor(share * size - spread), math.ceil(share * size + spread)
+    sample.partition([i for i in (a, b) if 0 <= i < size])
+    return (sample[a] if a >= 0 else bits.dtype.type(0)), (sample[b] if b < size else top)

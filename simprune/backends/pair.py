@@ -1,0 +1,199 @@
+"""Target and pruned network side by side: forward pass, difference propagation, and the gradient of the gap.
+
+The deviation f - F is propagated itself (dz = W dh - Delta h'), never formed as a difference of outputs, so float32
+resolves gaps far below the rounding error of the outputs. Tuples keep the argument lists short:
+``shape`` = (``widths`` ``[depth + 1]``, ``at``: offset of each layer in the flat weights, ``rows``: first row of each
+layer's outputs in the stacked activations); ``activation`` = (code, parameter); ``entries`` = (``room``: offset of each
+layer's entries, row starts of all layers one after the other, columns, values), compressed rows of -Delta.
+"""
+
+import numpy as np
+
+from simprune.backends.compile import kernel
+from simprune.backends.elementwise import activate, activate_difference, pull_back, pull_back_pair
+from simprune.backends.products import add_sparse, multiply
+
+
+@kernel
+def layer_matrix(flat, widths, at, layer):
+    """Return the view ``[d_out, d_in]`` of a layer in the flat weights."""
+    return flat[at[layer] : at[layer + 1]].reshape(widths[layer + 1], widths[layer])
+
+
+@kernel
+def layer_transposed(flat, widths, at, layer):
+    """Return the view ``[d_in, d_out]`` of a layer in the flat transposed weights."""
+    return flat[at[layer] : at[layer + 1]].reshape(widths[layer], widths[layer + 1])
+
+
+@kernel
+def transpose(weights, widths, at, out):
+    """Write the transposed matrices of every layer, by square tiles."""
+    step = 16
+    for layer in range(widths.size - 1):
+        w, t = layer_matrix(weights, widths, at, layer), layer_transposed(out, widths, at, layer)
+        for i0 in range(0, w.shape[0], step):
+            for j0 in range(0, w.shape[1], step):
+                for i in range(i0, min(i0 + step, w.shape[0])):
+                    for j in range(j0, min(j0 + step, w.shape[1])):
+                        t[j, i] = w[i, j]
+
+
+@kernel
+def forward(shape, weights, bias, activation, x, z, h, whole):
+    """Run the target on the columns of x; without ``whole`` the output layer is left out."""
+    widths, at, rows = shape
+    code, parameter = activation
+    depth = widths.size - 1
+    inputs = x
+    for layer in range(depth if whole else depth - 1):
+        first, stop = rows[layer], rows[layer + 1]
+        part = z[first:stop]
+        multiply(layer_matrix(weights, widths, at, layer), inputs, part)
+        if bias.size:
+            for i in range(first, stop):
+                for c in range(z.shape[1]):
+                    z[i, c] += bias[i]
+        if layer < depth - 1:
+            activate(code, parameter, part.reshape(-1), h[first:stop].reshape(-1))
+            inputs = h[first:stop]
+
+
+@kernel
+def difference(shape, weights, entries, activation, x, z, h, dz, dh):
+    """Propagate the pruned network's deviation; row blocks of ``dz`` hold it before, of ``dh`` after the activation."""
+    widths, at, rows = shape
+    room, starts, columns, values = entries
+    code, parameter = activation
+    depth = widths.size - 1
+    moved = np.empty((widths[:-1].max(), x.shape[1]), x.dtype)
+    inputs = x
+    for layer in range(depth):
+        first, stop = rows[layer], rows[layer + 1]
+        part = dz[first:stop]
+        if layer == 0:
+            part[:] = 0
+        else:
+            low, high = rows[layer - 1], rows[layer]
+            multiply(layer_matrix(weights, widths, at, layer), dh[low:high], part)
+            _sum(h[low:high].reshape(-1), dh[low:high].reshape(-1), moved[: high - low].reshape(-1))
+            inputs = moved[: high - low]
+        begin = room[layer]
+        add_sparse(starts[first + layer : stop + layer + 1], columns[begin:], values[begin:], inputs, part)
+        if layer < depth - 1:
+            activate_difference(code, parameter, z[first:stop].reshape(-1), part.reshape(-1), dh[first:stop].reshape(-1))
+
+
+@kernel
+def _sum(a, b, out):
+    for i in range(a.size):
+        out[i] = a[i] + b[i]
+
+
+@kernel
+def column_norms(a, squares, norms):
+    """Write the Euclidean norms of the columns of a, summed in float64 in row order."""
+    squares[:] = 0
+    for i in range(a.shape[0]):
+        row = a[i]
+        for c in range(row.size):
+            squares[c] += np.float64(row[c]) * np.float64(row[c])
+    for c in range(squares.size):
+        norms[c] = np.sqrt(squares[c])
+
+
+@kernel
+def normalised(a, norms, out):
+    """out = a with columns divided by ``norms``; a zero column stays zero."""
+    for i in range(a.shape[0]):
+        for c in range(a.shape[1]):
+            out[i, c] = a[i, c] / norms[c] if norms[c] > 0 else 0.0
+
+
+@kernel
+def gap_gradient(shape, turned, entries, activation, z, dz, norms, gradient):
+    """Write the gradient of ||f(x) - F(x)|| with respect to x.
+
+    ``turned`` holds the transposed weights and ``entries`` the compressed rows of -Delta transposed. p is the adjoint
+    of the pruned network and e that of the difference: e' = W^T e - Delta^T p, p' = W^T p - Delta^T p.
+    """
+    widths, at, rows = shape
+    room, starts, columns, values = entries
+    code, parameter = activation
+    depth = widths.size - 1
+    widest, c = widths[1:].max(), dz.shape[1]
+    p, e = np.empty((widest, c), dz.dtype), np.empty((widest, c), dz.dtype)
+    p2, e2 = np.empty((widest, c), dz.dtype), np.empty((widest, c), dz.dtype)
+    last = rows[depth - 1]
+    normalised(dz[last:], norms, p[: widths[depth]])
+    for layer in range(depth - 1, -1, -1):
+        d_out, d_in = widths[layer + 1], widths[layer]
+        matrix = layer_transposed(turned, widths, at, layer)
+        begin, first = room[layer], at_columns(widths, layer)
+        rows_in = starts[first : first + d_in + 1]
+        into = gradient if layer == 0 else e2[:d_in]
+        if layer == depth - 1:
+            into[:] = 0
+        else:
+            multiply(matrix, e[:d_out], into)
+        add_sparse(rows_in, columns[begin:], values[begin:], p[:d_out], into)
+        if layer == 0:
+            return
+        multiply(matrix, p[:d_out], p2[:d_in])
+        add_sparse(rows_in, columns[begin:], values[begin:], p[:d_out], p2[:d_in])
+        p, p2, e, e2 = p2, p, e2, e
+        low, high = rows[layer - 1], rows[layer]
+        flat = (z[low:high].reshape(-1), dz[low:high].reshape(-1), p[:d_in].reshape(-1), e[:d_in].reshape(-1))
+        pull_back_pair(code, parameter, *flat)
+
+
+@kernel
+def at_columns(widths, layer):
+    """Return the first entry of a layer in the row starts of the transposed pruned entries."""
+    first = layer
+    for earlier in range(layer):
+        first += widths[earlier]
+    return first
+
+
+@kernel
+def output_gradient(shape, turned, activation, z, norms, gradient):
+    """Write the gradient of ||F(x)|| with respect to x."""
+    widths, at, rows = shape
+    code, parameter = activation
+    depth = widths.size - 1
+    widest, c = widths[1:].max(), z.shape[1]
+    p, p2 = np.empty((widest, c), z.dtype), np.empty((widest, c), z.dtype)
+    normalised(z[rows[depth - 1] :], norms, p[: widths[depth]])
+    for layer in range(depth - 1, -1, -1):
+        matrix = layer_transposed(turned, widths, at, layer)
+        if layer == 0:
+            multiply(matrix, p[: widths[1]], gradient)
+            return
+        multiply(matrix, p[: widths[layer + 1]], p2[: widths[layer]])
+        p, p2 = p2, p
+        pull_back(code, parameter, z[rows[layer - 1] : rows[layer]].reshape(-1), p[: widths[layer]].reshape(-1))
+
+
+@kernel
+def move(x, gradient, length, out):
+    """out = projection on the unit ball of x + length * g / ||g||, column by column (see ``Ops.step``)."""
+    d, c = x.shape
+    squares, slopes, norms = np.empty(c, np.float64), np.empty(c, np.float64), np.empty(c, np.float64)
+    column_norms(gradient, squares, slopes)
+    for j in range(c):
+        steep = slopes[j] > 0.0
+        slopes[j] = length[j] / slopes[j] if steep and length[j] < np.inf else slopes[j]
+    for i in range(d):
+        for j in range(c):
+            if not slopes[j] > 0.0:
+                out[i, j] = x[i, j]
+            elif length[j] < np.inf:
+                out[i, j] = x[i, j] + slopes[j] * gradient[i, j]
+            else:
+                out[i, j] = gradient[i, j] / slopes[j]
+    column_norms(out, squares, norms)
+    for i in range(d):
+        for j in range(c):
+            if norms[j] > 1.0:
+                out[i, j] = out[i, j] / norms[j]

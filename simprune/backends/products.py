@@ -1,0 +1,42 @@
+"""Dense and sparse products of one trial's matrices with a panel of columns; columns come in multiples of 8."""
+
+from simprune.backends.compile import kernel
+from simprune.backends.tiles import TILE_ROWS, sparse_row, tile
+
+_block16 = tile(TILE_ROWS, 16, accumulate=False)
+_block8 = tile(TILE_ROWS, 8, accumulate=False)
+_row16 = tile(1, 16, accumulate=False)
+_row8 = tile(1, 8, accumulate=False)
+_sparse16 = sparse_row(16)
+_sparse8 = sparse_row(8)
+
+
+@kernel
+def multiply(W, X, Z):
+    """Z = W X for W ``[m, n]``, X ``[n, c]``, Z ``[m, c]``, c a multiple of 8."""
+    m, n, c = W.shape[0], W.shape[1], X.shape[1]
+    whole = m - m % TILE_ROWS
+    for j in range(0, c - 15, 16):
+        for i in range(0, whole, TILE_ROWS):
+            _block16(W, X, Z, i, j, n)
+        for i in range(whole, m):
+            _row16(W, X, Z, i, j, n)
+    if c % 16:
+        j = c - 8
+        for i in range(0, whole, TILE_ROWS):
+            _block8(W, X, Z, i, j, n)
+        for i in range(whole, m):
+            _row8(W, X, Z, i, j, n)
+
+
+@kernel
+def add_sparse(row_start, index, value, X, Z):
+    """Z += S X for a sparse S in compressed rows: row i holds entries row_start[i] .. row_start[i + 1] - 1."""
+    c = X.shape[1]
+    for i in range(row_start.size - 1):
+        start, stop = row_start[i], row_start[i + 1]
+        if start < stop:
+            for j in range(0, c - 15, 16):
+                _sparse16(index, value, start, stop, X, Z, i, j)
+            if c % 16:
+                _sparse8(index, value, start, stop, X, Z, i, c - 8)

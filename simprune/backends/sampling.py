@@ -1,0 +1,209 @@
+"""Weights, rank keys and random inputs of a batch of trials."""
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from simprune.backends.compile import kernel, leaf
+from simprune.backends.philox import MAGNITUDE32, fill_block, fill_words, keys31, keys53
+from simprune.model.distributions import DISTRIBUTIONS, Gaussian, Laplace, Rademacher, Uniform
+from simprune.model.scalars import half_normal_quantile
+from simprune.rng import BLOCK
+
+LAW_CODES = {law: code for code, law in enumerate(DISTRIBUTIONS)}
+UNIFORM, GAUSSIAN = LAW_CODES[Uniform], LAW_CODES[Gaussian]
+LAPLACE, RADEMACHER = LAW_CODES[Laplace], LAW_CODES[Rademacher]
+SIGN32 = np.int32(-0x80000000)
+SIGN_SHIFT = np.uint32(31)
+STEP31 = 2.0**-31
+STEP53 = 2.0**-53
+TOP31 = np.int32(0x7FFFFFFF)
+TOP53 = np.int64((1 << 53) - 1)
+
+_gaussian = leaf(Gaussian.magnitude)
+_laplace = leaf(Laplace.magnitude)
+_half_normal = leaf(half_normal_quantile)
+
+
+@intrinsic
+def _bits(typing_context, x):
+    def generate(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(types.int32))
+
+    return types.int32(types.float32), generate
+
+
+@intrinsic
+def _float(typing_context, x):
+    def generate(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(types.float32))
+
+    return types.float32(types.int32), generate
+
+
+@kernel
+def uniform31(words, scale, weights):
+    """Weights (float32) of U[-scale, scale] from 32-bit words: sign bit and 31-bit magnitude."""
+    step = np.float32(scale * STEP31)
+    for i in range(words.size):
+        word = np.int32(words[i])
+        magnitude = (np.float32(word & MAGNITUDE32) + np.float32(0.5)) * step
+        weights[i] = _float(_bits(magnitude) | (word & SIGN32))
+
+
+@kernel
+def gaussian31(words, scale, weights):
+    """Weights (float32) of N(0, scale^2) by inversion, relative error below 4e-7.
+
+    The central and tail polynomials are those of Giles, "Approximating the erfinv function", GPU Gems 4 (single
+    precision); the logarithm is the single-precision Cephes one. Branch-free, so that the loop is vectorised.
+    """
+    factor = np.float32(np.sqrt(2.0) * scale)
+    f = np.float32
+    for i in range(words.size):
+        word = np.int32(words[i])
+        key = word & MAGNITUDE32
+        m, rest = f(key), f(np.int32(TOP31 - key))
+        v = (rest + f(0.5)) * (f(4294967296.0) - rest) * f(2.0**-62)
+        bits = _bits(v)
+        exponent = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
+        t = _float(np.int32(bits - np.int32(exponent << np.int32(23)))) - f(1)
+        e, z = f(exponent), t * t
+        p = f(7.0376836292e-2) * t + f(-1.1514610310e-1)
+        p = p * t + f(1.1676998740e-1)
+        p = p * t + f(-1.2420140846e-1)
+        p = p * t + f(1.4249322787e-1)
+        p = p * t + f(-1.6668057665e-1)
+        p = p * t + f(2.0000714765e-1)
+        p = p * t + f(-2.4999993993e-1)
+        p = p * t + f(3.3333331174e-1)
+        y = t * z * p + e * f(-2.12194440e-4) - f(0.5) * z
+        w = -(t + y + e * f(0.693359375))
+        x = (m + f(0.5)) * f(STEP31)
+        a = w - f(2.5)
+        p = f(2.81022636e-08) * a + f(3.43273939e-07)
+        p = p * a + f(-3.5233877e-06)
+        p = p * a + f(-4.39150654e-06)
+        p = p * a + f(0.00021858087)
+        p = p * a + f(-0.00125372503)
+        p = p * a + f(-0.00417768164)
+        p = p * a + f(0.246640727)
+        p = p * a + f(1.50140941)
+        b = np.sqrt(w) - f(3)
+        r = f(-0.000200214257) * b + f(0.000100950558)
+        r = r * b + f(0.00134934322)
+        r = r * b + f(-0.00367342844)
+        r = r * b + f(0.00573950773)
+        r = r * b + f(-0.0076224613)
+        r = r * b + f(0.00943887047)
+        r = r * b + f(1.00167406)
+        r = r * b + f(2.83297682)
+        magnitude = (p if w < f(5) else r) * x * factor
+        weights[i] = _float(_bits(magnitude) | (word & SIGN32))
+
+
+@kernel
+def _magnitude(law, u, complement):
+    if law == UNIFORM:
+        return u
+    if law == GAUSSIAN:
+        return _gaussian(u, complement)
+    if law == LAPLACE:
+        return _laplace(u, complement)
+    return 1.0
+
+
+@kernel
+def by_inversion31(law, words, scale, weights):
+    """Weights of any law from 32-bit words, each rounded once from float64."""
+    for i in range(words.size):
+        key = np.float64(np.int32(words[i]) & MAGNITUDE32)
+        magnitude = scale * _magnitude(law, (key + 0.5) * STEP31, (2147483648.0 - key - 0.5) * STEP31)
+        weights[i] = -magnitude if words[i] >> SIGN_SHIFT else magnitude
+
+
+@kernel
+def by_inversion53(law, words, keys, scale, weights):
+    """Weights (float64) of any law from signs (top bit of ``words``) and 53-bit keys."""
+    for i in range(words.size):
+        u = (np.float64(keys[i]) + 0.5) * STEP53
+        complement = (np.float64(TOP53 - keys[i]) + 0.5) * STEP53
+        magnitude = scale * _magnitude(law, u, complement)
+        weights[i] = -magnitude if words[i] >> SIGN_SHIFT else magnitude
+
+
+@kernel
+def sample_layer32(k0, k1, stream, trial, law, scale, weights, keys):
+    """Fill one layer's weights (float32, flat) and rank keys (int32)."""
+    words = np.empty(BLOCK, np.uint32)
+    for start in range(0, weights.size, BLOCK):
+        stop = min(start + BLOCK, weights.size)
+        fill_block(start // BLOCK, k0, k1, stream, trial, words)
+        part = words[: stop - start]
+        if law == UNIFORM:
+            uniform31(part, scale, weights[start:stop])
+        elif law == GAUSSIAN:
+            gaussian31(part, scale, weights[start:stop])
+        else:
+            by_inversion31(law, part, scale, weights[start:stop])
+        if law == RADEMACHER:
+            keys[start:stop] = 0
+        else:
+            keys31(part, keys[start:stop])
+
+
+@kernel
+def sample_layer64(k0, k1, stream, low_stream, trial, law, scale, weights, keys):
+    """Fill one layer's weights (float64, flat) and rank keys (int64)."""
+    words, low = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
+    for start in range(0, weights.size, BLOCK):
+        stop = min(start + BLOCK, weights.size)
+        fill_block(start // BLOCK, k0, k1, stream, trial, words)
+        fill_block(start // BLOCK, k0, k1, low_stream, trial, low)
+        keys53(words[: stop - start], low[: stop - start], keys[start:stop])
+        by_inversion53(law, words[: stop - start], keys[start:stop], scale, weights[start:stop])
+        if law == RADEMACHER:
+            keys[start:stop] = 0
+
+
+@kernel
+def mask_keys32(k0, k1, stream, trial, keys):
+    """Fill the 31-bit random rank keys of one layer."""
+    words = np.empty(BLOCK, np.uint32)
+    for start in range(0, keys.size, BLOCK):
+        stop = min(start + BLOCK, keys.size)
+        fill_block(start // BLOCK, k0, k1, stream, trial, words)
+        keys31(words[: stop - start], keys[start:stop])
+
+
+@kernel
+def mask_keys64(k0, k1, stream, low_stream, trial, keys):
+    """Fill the 53-bit random rank keys of one layer."""
+    words, low = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
+    for start in range(0, keys.size, BLOCK):
+        stop = min(start + BLOCK, keys.size)
+        fill_block(start // BLOCK, k0, k1, stream, trial, words)
+        fill_block(start // BLOCK, k0, k1, low_stream, trial, low)
+        keys53(words[: stop - start], low[: stop - start], keys[start:stop])
+
+
+@kernel
+def sphere_inputs(k0, k1, stream, trials, count, out):
+    """Fill ``out[:, :, :count]`` (``[n_trials, d_0, columns]``) with uniform points of the unit sphere, the rest with 0."""
+    d = out.shape[1]
+    words = np.empty(count * d, np.uint32)
+    column = np.empty(d, np.float64)
+    for t in range(trials.size):
+        fill_words(k0, k1, stream, trials[t], words)
+        out[t, :, count:] = 0
+        for c in range(count):
+            square = 0.0
+            for i in range(d):
+                word = words[c * d + i]
+                key = np.float64(np.int32(word) & MAGNITUDE32)
+                g = _half_normal((key + 0.5) * STEP31, (2147483648.0 - key - 0.5) * STEP31)
+                column[i] = -g if word >> SIGN_SHIFT else g
+                square += g * g
+            norm = np.sqrt(square)
+            for i in range(d):
+                out[t, i, c] = column[i] / norm

@@ -1,0 +1,161 @@
+"""Register tiles of matrix products, written as LLVM vector code.
+
+``tile(rows, columns)`` computes Z[i:i+rows, j:j+columns] (+)= W[i:i+rows, :] X[:, j:j+columns] with the accumulators in
+registers. Every element is one chain of fused multiply-adds over k in increasing order, whatever the tile's shape and
+the vector width: the bits do not depend on the processor.
+"""
+
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_FEATURES = llvm.get_host_cpu_features()
+VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32
+TILE_ROWS = 8 if VECTOR_BYTES == 64 else 4
+I64 = ir.IntType(64)
+I32 = ir.IntType(32)
+
+
+def _element(array_type: Any) -> tuple[Any, int]:
+    size = array_type.dtype.bitwidth // 8
+    return (ir.FloatType() if size == 4 else ir.DoubleType()), size
+
+
+def _struct(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
+    return cgutils.create_struct_proxy(array_type)(context, builder, value)
+
+
+def _leading(builder: Any, array: Any, size: int) -> Any:
+    return builder.sdiv(builder.extract_value(array.strides, 0), ir.Constant(I64, size))
+
+
+def _splat(builder: Any, scalar: Any, vector: Any) -> Any:
+    undefined = ir.Constant(vector, ir.Undefined)
+    single = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
+    return builder.shuffle_vector(single, undefined, ir.Constant(ir.VectorType(I32, vector.count), [0] * vector.count))
+
+
+def _load(builder: Any, pointer: Any, vector: Any, size: int) -> Any:
+    value = builder.load(builder.bitcast(pointer, vector.as_pointer()))
+    value.align = size
+    return value
+
+
+def _store(builder: Any, value: Any, pointer: Any, vector: Any, size: int) -> None:
+    builder.store(value, builder.bitcast(pointer, vector.as_pointer())).align = size
+
+
+def _fma(module: Any, vector: Any, size: int) -> Any:
+    name = f"llvm.fma.v{vector.count}f{8 * size}"
+    return cgutils.get_or_insert_function(module, ir.FunctionType(vector, [vector] * 3), name)
+
+
+def tile(rows: int, columns: int, *, accumulate: bool) -> Any:
+    """Return the intrinsic ``(W, X, Z, i, j, n_inner)`` for a tile of ``rows`` x ``columns``."""
+
+    @intrinsic
+    def product(typing_context: Any, W: Any, X: Any, Z: Any, i: Any, j: Any, n_inner: Any) -> Any:
+        element, size = _element(W)
+        lanes = min(VECTOR_BYTES // size, columns)
+        vector, parts = ir.VectorType(element, lanes), columns // lanes
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            w, x, z = (_struct(context, builder, signature.args[n], args[n]) for n in range(3))
+            ldw, ldx, ldz = (_leading(builder, array, size) for array in (w, x, z))
+            row0, column0, inner = args[3], args[4], args[5]
+            fma = _fma(builder.module, vector, size)
+            tail = [
+                builder.gep(z.data, [builder.add(builder.mul(builder.add(row0, ir.Constant(I64, r)), ldz), column0)])
+                for r in range(rows)
+            ]
+            out = [[builder.gep(tail[r], [ir.Constant(I64, c * lanes)]) for c in range(parts)] for r in range(rows)]
+            zero = ir.Constant(vector, [0.0] * lanes)
+            sums = [[cgutils.alloca_once(builder, vector) for _ in range(parts)] for _ in range(rows)]
+            for r in range(rows):
+                for c in range(parts):
+                    builder.store(_load(builder, out[r][c], vector, size) if accumulate else zero, sums[r][c])
+            w_rows = [builder.gep(w.data, [builder.mul(builder.add(row0, ir.Constant(I64, r)), ldw)]) for r in range(rows)]
+            x_column = builder.gep(x.data, [column0])
+            with cgutils.for_range(builder, inner) as loop:
+                x_row = builder.gep(x_column, [builder.mul(loop.index, ldx)])
+                xs = [_load(builder, builder.gep(x_row, [ir.Constant(I64, c * lanes)]), vector, size) for c in range(parts)]
+                for r in range(rows):
+                    weight = _splat(builder, builder.load(builder.gep(w_rows[r], [loop.index])), vector)
+                    for c in range(parts):
+                        builder.store(builder.call(fma, [weight, xs[c], builder.load(sums[r][c])]), sums[r][c])
+            for r in range(rows):
+                for c in range(parts):
+                    _store(builder, builder.load(sums[r][c]), out[r][c], vector, size)
+            return context.get_dummy_value()
+
+        return types.void(W, X, Z, types.intp, types.intp, types.intp), generate
+
+    return product
+
+
+def sparse_row(columns: int) -> Any:
+    """Return the intrinsic ``(index, value, start, stop, X, Z, i, j)``: Z[i, j:j+columns] += sum value * X[index, j:...]."""
+
+    @intrinsic
+    def product(typing_context: Any, index: Any, value: Any, start: Any, stop: Any, X: Any, Z: Any, i: Any, j: Any) -> Any:
+        element, size = _element(X)
+        lanes = min(VECTOR_BYTES // size, columns)
+        vector, parts = ir.VectorType(element, lanes), columns // lanes
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            entries, values, x, z = (_struct(context, builder, signature.args[n], args[n]) for n in (0, 1, 4, 5))
+            ldx, ldz = _leading(builder, x, size), _leading(builder, z, size)
+            fma = _fma(builder.module, vector, size)
+            z_row = builder.gep(z.data, [builder.add(builder.mul(args[6], ldz), args[7])])
+            out = [builder.gep(z_row, [ir.Constant(I64, c * lanes)]) for c in range(parts)]
+            sums = [cgutils.alloca_once(builder, vector) for _ in range(parts)]
+            for c in range(parts):
+                builder.store(_load(builder, out[c], vector, size), sums[c])
+            x_column = builder.gep(x.data, [args[7]])
+            with cgutils.for_range(builder, args[3], start=args[2]) as loop:
+                entry = builder.sext(builder.load(builder.gep(entries.data, [loop.index])), I64)
+                weight = _splat(builder, builder.load(builder.gep(values.data, [loop.index])), vector)
+                x_row = builder.gep(x_column, [builder.mul(entry, ldx)])
+                for c in range(parts):
+                    part = _load(builder, builder.gep(x_row, [ir.Constant(I64, c * lanes)]), vector, size)
+                    builder.store(builder.call(fma, [weight, part, builder.load(sums[c])]), sums[c])
+            for c in range(parts):
+                _store(builder, builder.load(sums[c]), out[c], vector, size)
+            return context.get_dummy_value()
+
+        return types.void(index, value, types.intp, types.intp, X, Z, types.intp, types.intp), generate
+
+    return product
+
+
+def compare_lanes(*, or_equal: bool) -> Any:
+    """Return the intrinsic ``(keys, start, bound)``: bit b of the result is keys[start + b] < bound (or <=), b = 0..31."""
+
+    @intrinsic
+    def compare(typing_context: Any, keys: Any, start: Any, bound: Any) -> Any:
+        element = ir.IntType(keys.dtype.bitwidth)
+        vector = ir.VectorType(element, 32)
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            array = _struct(context, builder, signature.args[0], args[0])
+            lanes = _load(builder, builder.gep(array.data, [args[1]]), vector, keys.dtype.bitwidth // 8)
+            bits = builder.icmp_signed("<=" if or_equal else "<", lanes, _splat(builder, args[2], vector))
+            return builder.bitcast(bits, I32)
+
+        return types.uint32(keys, types.intp, keys.dtype), generate
+
+    return compare
+
+
+@intrinsic
+def lowest_bit(typing_context: Any, word: Any) -> Any:
+    """Return the index of the lowest set bit of a non-zero uint32."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.zext(builder.cttz(args[0], ir.Constant(ir.IntType(1), 1)), I64)
+
+    return types.int64(types.uint32), generate
