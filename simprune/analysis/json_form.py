@@ -1,0 +1,38 @@
+"""The summary as plain JSON values (README, "Analysis as JSON")."""
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+from simprune.analysis.estimates import Refused
+from simprune.analysis.summary import Summary
+from simprune.design.point import Point
+
+FORMAT = "simprune-analysis/1"
+
+
+def to_json(summary: Summary) -> dict[str, Any]:
+    """Return the summary as a JSON object: fields by name, refusals as ``{"refused", "needed"}``, NaN and inf as null."""
+    plain = _plain(summary)
+    assert isinstance(plain, dict)
+    return {"format": FORMAT} | plain
+
+
+def to_text(summary: Summary) -> str:
+    """Return the JSON text of a summary, indented."""
+    return json.dumps(to_json(summary), indent=1, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Point):
+        return value.to_dict()
+    if isinstance(value, Refused):
+        return {"refused": value.reason, "needed": value.needed}
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

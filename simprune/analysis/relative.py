@@ -1,0 +1,71 @@
+"""The gap relative to sup ||F||: an attained ratio, and a proper bracket where the certificates allow one.
+
+``output_norm`` is an attained lower value of sup ||F||. So gap_upper / output_norm is a proper upper value of
+gap / sup ||F||, but gap_lower / output_norm bounds it from neither side: it is called the attained ratio. A proper
+lower value divides gap_lower by a certified upper bound of sup ||F||.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simprune.analysis.estimates import CONFIDENCE, Refused
+from simprune.analysis.quantiles import QuantileEstimate, quantile
+from simprune.model.network import NetworkSpec
+from simprune.records import Status, TrialTable
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelativeGap:
+    """Quantiles of the attained ratio and of the proper lower and upper values of gap / sup ||F||."""
+
+    attained: tuple[QuantileEstimate, ...]
+    lower: tuple[QuantileEstimate, ...] | Refused
+    upper: tuple[QuantileEstimate, ...] | Refused
+
+
+def certified_output_norm(network: NetworkSpec, target_norms: Doubles) -> Doubles:
+    """Return upper bounds of sup ||F|| over the unit ball, ``[n_rows]``, for networks without biases.
+
+    N_l = K_l ||W*_l|| N_(l-1) + |s(0)| sqrt(d_l), capped at B sqrt(d_l) for |s| <= B; ``target_norms`` is
+    ``[n_rows, depth]``. With s(0) = 0 and no cap this is the product of all K_l ||W*_l||.
+    """
+    activation = network.activation
+    norm = np.ones(len(target_norms))
+    for layer in range(network.depth - 1):
+        root = float(np.sqrt(network.widths[layer + 1]))
+        norm = activation.lipschitz * target_norms[:, layer] * norm + abs(activation.value_at_zero) * root
+        norm = np.minimum(norm, activation.bound * root)
+    return norm * target_norms[:, -1]
+
+
+def relative_gap(table: TrialTable, *, levels: tuple[float, ...], error: float = 1.0 - CONFIDENCE) -> RelativeGap | Refused:
+    """Return the quantiles of the relative gap of a point; rows with F = 0 everywhere seen are left out."""
+    reachable = table["output_norm"] > 0.0
+    if not reachable.any():
+        return Refused(reason="the target's output is 0 at every input that was tried")
+    certified = reachable & ((table["status"] & int(Status.NOT_CERTIFIED)) == 0)
+    attained = _quantiles(table["gap_lower"][reachable] / table["output_norm"][reachable], levels, error)
+    if not certified.any():
+        none = Refused(reason="no row is certified; add the spectral estimator")
+        return RelativeGap(attained=attained, lower=none, upper=none)
+    upper = _quantiles(table["gap_upper"][certified] / table["output_norm"][certified], levels, error)
+    return RelativeGap(attained=attained, lower=_lower(table, certified, levels, error), upper=upper)
+
+
+def _lower(
+    table: TrialTable, rows: npt.NDArray[np.bool_], levels: tuple[float, ...], error: float
+) -> tuple[QuantileEstimate, ...] | Refused:
+    network = table.point.network
+    if network.distribution is None:
+        return Refused(reason="the biases of a trained network are not in the rows, so sup ||F|| has no certificate here")
+    bound = certified_output_norm(network, table["target_norm"][rows])
+    return _quantiles(table["gap_lower"][rows] / bound, levels, error)
+
+
+def _quantiles(values: Doubles, levels: tuple[float, ...], error: float) -> tuple[QuantileEstimate, ...]:
+    ordered = np.sort(values)
+    return tuple(quantile(ordered, level, error=error) for level in levels)

@@ -1,0 +1,1 @@
+"""What is known without simulation: exact laws and exponents."""
