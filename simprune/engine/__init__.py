@@ -1,1 +1,9 @@
 """The resume loop: what is missing is cut into blocks, computed somewhere, and stored as it arrives."""
+
+from simprune.engine.loop import run
+from simprune.engine.progress import PointProgress, Progress
+from simprune.engine.recompute import Mismatch, recompute
+from simprune.engine.report import Failure, RunReport
+from simprune.engine.stop import StopRequest
+
+__all__ = ["Failure", "Mismatch", "PointProgress", "Progress", "RunReport", "StopRequest", "recompute", "run"]

@@ -10,7 +10,7 @@ from simprune.engine.report import Failure
 from simprune.engine.todo import FamilyKey
 
 MAX_SUSPECTS = 8
-MIN_BLAMED = 8
+MIN_BLAMED = 16
 MAX_BLAMED_SHARE = 0.01
 
 
@@ -23,12 +23,12 @@ class Family:
     suspects: deque[Block] = field(default_factory=deque)
     n_trials_under_way: int = 0
     n_trials_done: int = 0
-    n_blamed: int = 0
+    blamed: set[int] = field(default_factory=set)
 
     @property
     def is_hopeless(self) -> bool:
         """Whether so many trials failed alone that trying the rest is waste."""
-        return self.n_blamed >= MIN_BLAMED and self.n_blamed > MAX_BLAMED_SHARE * self.n_trials_done
+        return len(self.blamed) >= MIN_BLAMED and len(self.blamed) > MAX_BLAMED_SHARE * self.n_trials_done
 
     def cut(self) -> Block:
         """Take the next block off the pending ones."""
@@ -104,14 +104,15 @@ class WorkQueue:
         """Take note of a block that failed; return the failure if that proves which trial is bad."""
         work = self._ended(block)
         if len(block.points) * block.n_trials > 1:
-            work.suspects.extend(_halves(block))
+            # Newest first: the first bad trials are found soon, also where everything is bad.
+            work.suspects.extendleft(reversed(_halves(block)))
             return None
         if not alone:
             work.suspects.append(block)
             return None
         failure = Failure(point=block.points[0], trial=block.first, reason=reason)
         self.failed.append(failure)
-        work.n_blamed += 1
+        work.blamed.add(block.first)
         if work.is_hopeless:
             self.n_given_up += sum(len(b.points) * b.n_trials for b in (*work.pending, *work.suspects))
             work.pending.clear()

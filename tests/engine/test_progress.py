@@ -1,0 +1,75 @@
+import pytest
+
+from simprune.engine.progress import REPORT_SECONDS, Meter
+from simprune.engine.queue import WorkQueue
+from simprune.engine.todo import missing_blocks
+from simprune.records import TrialBatch
+from tests.engine.hash_backend import columns, design
+
+
+class Bench:
+    """A run of one network by a clock that the test moves."""
+
+    def __init__(self, trials, *, done=0, **keywords):
+        self.now = 100.0
+        self.study = design(trials=trials, widths=(4,), **keywords)
+        todo = missing_blocks(self.study, lambda point: ((0, done),) if done else ())
+        self.queue = WorkQueue(todo, block_trials=10)
+        self.meter = Meter(self.study, [b for blocks in todo.values() for b in blocks], clock=lambda: self.now)
+
+    def compute(self, seconds):
+        block = self.queue.take()
+        self.now += seconds
+        batches = [
+            TrialBatch(point=p, first=block.first, stop=block.stop, columns=columns(p, block.first, block.stop), info={})
+            for p in block.points
+        ]
+        self.queue.finished(block, seconds)
+        self.meter.stored(block, batches)
+
+
+def test_unknown_is_none_then_the_forecast_is_exact_for_even_work():
+    bench = Bench(100)
+    before = bench.meter.snapshot(bench.queue)
+    assert (before.done, before.target, before.rows_per_second, before.remaining_seconds) == (0, 300, None, None)
+    for _ in range(4):
+        bench.compute(2.0)
+    after = bench.meter.snapshot(bench.queue)
+    assert (after.done, after.elapsed_seconds) == (120, 8.0)
+    assert after.rows_per_second == pytest.approx(15.0)
+    assert after.remaining_seconds == pytest.approx(12.0)
+
+
+def test_rows_stored_earlier_count_as_done_but_not_in_the_rate():
+    bench = Bench(100, done=50)
+    bench.compute(1.0)
+    snapshot = bench.meter.snapshot(bench.queue)
+    assert [p.done for p in snapshot.points] == [60, 60, 60]
+    assert snapshot.rows_per_second == pytest.approx(30.0)
+
+
+def test_remaining_time_is_never_negative_and_zero_at_the_end():
+    bench = Bench(100)
+    for _ in range(10):
+        bench.compute(0.5)
+        remaining = bench.meter.snapshot(bench.queue).remaining_seconds
+        assert remaining is None or remaining >= 0.0
+    assert bench.meter.snapshot(bench.queue).remaining_seconds == 0.0
+    assert bench.meter.snapshot(bench.queue, finished=True).finished
+
+
+def test_a_pause_shows_as_no_rate():
+    bench = Bench(100)
+    bench.compute(1.0)
+    bench.now += 1000.0
+    snapshot = bench.meter.snapshot(bench.queue)
+    assert (snapshot.rows_per_second, snapshot.remaining_seconds) == (None, None)
+
+
+def test_reports_are_not_more_frequent_than_promised():
+    bench = Bench(10)
+    due = []
+    for _ in range(40):
+        bench.now += REPORT_SECONDS / 4
+        due.append(bench.meter.is_due())
+    assert sum(due) == 10
