@@ -89,9 +89,11 @@ class _Flight:
     def run(self, first: Block, waiting: Iterator[Block]) -> Generator[Outcome | None, None, None]:
         try:
             self._submit(first)
-            while self._tasks:
+            while True:
                 while len(self._tasks) < self._window and (block := next(waiting, None)) is not None:
                     self._submit(block)
+                if not self._tasks:
+                    return
                 yield self._next()
         finally:
             self._drop()

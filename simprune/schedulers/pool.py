@@ -61,9 +61,9 @@ class LocalPool(Pool):
     def __init__(self, n_workers: int) -> None:
         self._n_workers = n_workers
         with ExitStack() as stack:
-            stack.enter_context(dask.config.set(SETTINGS))
             folder = tempfile.mkdtemp(prefix="simprune-workers-")
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.enter_context(dask.config.set(SETTINGS | {"temporary-directory": folder}))
             guard = SpawnGuard()
             with guard:
                 self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
