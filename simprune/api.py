@@ -1,0 +1,141 @@
+"""The Python interface: designs are run, results opened, trials rebuilt. Everything heavy is imported when it is used."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simprune.design.design import Design
+from simprune.design.point import Point
+from simprune.model.errors import InputError, nearest
+from simprune.model.network import FixedTarget
+from simprune.trained.network import TrainedNetwork
+
+if TYPE_CHECKING:
+    from simprune.backends.base import AbstractBackend, Trial
+    from simprune.engine import Progress, RunReport, StopRequest
+    from simprune.schedulers.base import AbstractScheduler
+
+BACKENDS = ("auto", "cpu", "reference", "cuda")
+SCHEDULERS = ("local", "serial")
+
+
+def run(
+    design: Design | str | Path,
+    results: str | Path,
+    *,
+    backend: str = "auto",
+    scheduler: str = "local",
+    workers: int | None = None,
+    progress: "Callable[[Progress], None] | None" = None,
+    stop: "StopRequest | None" = None,
+) -> "RunReport":
+    """Complete what the folder ``results`` misses of a design (or of the design in a file); nothing is computed twice.
+
+    ``scheduler`` is "local" (``workers`` processes, by default one a processor), "serial" (this process) or the
+    address of a Dask scheduler, "tcp://host:port". None of them changes a number. Raises InputError for what must be
+    mended before a run; what was stored stays.
+    """
+    from simprune.engine import run as complete
+    from simprune.store.folder import FolderStore
+
+    study = design if isinstance(design, Design) else _load(design)
+    name = settle_backend(backend, provenance=begun(results))
+    with closing(_scheduler(scheduler, workers)) as chosen:
+        compute = open_backend(name, threads=n_parallel(scheduler, workers) if scheduler == "serial" else 1)
+        with FolderStore.open(results, study, provenance={"backend": name, **_libraries()}) as store:
+            return complete(study, backend=compute, scheduler=chosen, store=store, progress=progress, stop=stop)
+
+
+def rebuild(point: Point, trial: int, *, trained: TrainedNetwork | None = None, backend: str = "cpu") -> "Trial":
+    """Return weights, masks and biases of one trial as NumPy arrays, from its address alone.
+
+    ``trained`` is needed where the point's target is a trained network: ``results.trained(point)`` holds it.
+    """
+    if not 0 <= trial < 1 << 63:
+        raise InputError(f"trial must lie in 0..2^63-1, got {trial}; it is the index of a trial")
+    target = point.network.target
+    if isinstance(target, FixedTarget) and (trained is None or trained.sha256 != target.sha256):
+        got = "none" if trained is None else f"network {trained.sha256[:12]}"
+        raise InputError(f"trained must be network {target.sha256[:12]}, got {got}; pass results.trained(point)")
+    return open_backend(_known_backend(backend), threads=1).rebuild(point, trial, trained)
+
+
+def begun(results: str | Path) -> Mapping[str, Any]:
+    """Return the provenance of a results folder, empty if nothing was begun there."""
+    from simprune.store import record
+
+    found = record.read(Path(results)) if Path(results).is_dir() else None
+    return found.provenance if found else {}
+
+
+def settle_backend(backend: str, *, provenance: Mapping[str, Any]) -> str:
+    """Return the name of the backend to compute with: what was begun is continued on the same one."""
+    used = provenance.get("backend")
+    if used not in BACKENDS:
+        return _known_backend(backend)
+    if backend not in ("auto", used):
+        raise InputError(
+            f"results must be continued with the backend that began them, {used}, got {backend}: backends agree to "
+            f"rounding only; take {used}, or other results"
+        )
+    return _known_backend(str(used))
+
+
+def open_backend(name: str, *, threads: int) -> "AbstractBackend":
+    """Return the backend of a settled name."""
+    if name == "reference":
+        from simprune.backends.reference import ReferenceBackend
+
+        return ReferenceBackend(threads=threads)
+    from simprune.backends.cpu import CpuBackend
+
+    return CpuBackend(threads=threads)
+
+
+def _known_backend(name: str) -> str:
+    if name not in BACKENDS:
+        raise InputError(f"backend must be a known name, got '{name}'; {nearest(name, BACKENDS)}")
+    if name == "cuda":
+        raise InputError(
+            "the cuda backend needs an NVIDIA GPU and CUDA kernels, and this version of simprune has no CUDA kernels; "
+            "take --backend cpu, or auto to take what there is"
+        )
+    return "cpu" if name == "auto" else name
+
+
+def _scheduler(name: str, workers: int | None) -> "AbstractScheduler":
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}; leave it out to use all processors")
+    if name == "serial":
+        from simprune.schedulers.serial import SerialScheduler
+
+        return SerialScheduler()
+    from simprune.schedulers.dask import DaskScheduler
+
+    if name == "local":
+        return DaskScheduler(workers=workers)
+    if "://" not in name:
+        raise InputError(f"scheduler must be local, serial or an address like tcp://host:port, got '{name}'; take one")
+    if workers is not None:
+        raise InputError(f"workers of the scheduler at {name} must be started there, got workers={workers}; leave it out")
+    return DaskScheduler(address=name)
+
+
+def n_parallel(scheduler: str, workers: int | None) -> int:
+    """Return how many blocks or micro-batches run at a time (1 where only the cluster knows)."""
+    return workers or (1 if "://" in scheduler else len(os.sched_getaffinity(0)))
+
+
+def _load(path: str | Path) -> Design:
+    from simprune.design.file import load_design
+
+    return load_design(path)
+
+
+def _libraries() -> dict[str, Any]:
+    from threadpoolctl import threadpool_info
+
+    found = sorted({f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["user_api"] == "blas"})
+    return {"blas": ", ".join(found)}

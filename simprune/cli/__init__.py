@@ -1,0 +1,23 @@
+"""The command line: parse, build, call, print. Heavy libraries are imported by the commands that use them."""
+
+import click
+
+import simprune
+from simprune.cli.analyze import analyze
+from simprune.cli.doctor import doctor
+from simprune.cli.endings import Commands
+from simprune.cli.init import init
+from simprune.cli.run import run
+from simprune.cli.stored import info, pack, verify
+
+EPILOG = "Exit codes: 0 done, 2 something must be mended, 75 stopped and ready to go on with the same command."
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(simprune.__version__, prog_name="simprune")
+def main() -> None:
+    """Study what pruning does to the output of random and trained neural networks."""
+
+
+for _command in (doctor, init, run, info, verify, pack, analyze):
+    main.add_command(_command)

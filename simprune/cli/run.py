@@ -1,0 +1,87 @@
+"""``simprune run``: compute what is missing of a study."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from simprune.cli.endings import MEND, STOPPED
+
+if TYPE_CHECKING:
+    from simprune.engine import RunReport
+
+MAX_TOLD = 20
+
+
+@click.command(short_help="Compute what is missing of a study.")
+@click.argument("design", type=click.Path(path_type=Path))
+@click.option("-o", "--out", "results", type=click.Path(path_type=Path), help="Results folder (results/NAME).")
+@click.option("--backend", default="auto", show_default=True, help="auto, cpu, reference or cuda.")
+@click.option("--scheduler", default="local", show_default=True, help="local, serial, or a Dask address tcp://host:port.")
+@click.option("--workers", type=int, help="Worker processes (local) or threads (serial); all processors if left out.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be computed, and compute nothing.")
+def run(design: Path, *, results: Path | None, backend: str, scheduler: str, workers: int | None, dry_run: bool) -> None:
+    """Compute what is missing of the study in the file DESIGN.
+
+    The same command again completes what is missing and does nothing when all is there. Backend, scheduler and
+    workers change no number. Ctrl-C and SIGTERM stop cleanly.
+    """
+    from simprune import api
+    from simprune.cli.forecast import forecast
+    from simprune.cli.progress import reporter
+    from simprune.design.file import load_design
+    from simprune.engine import StopRequest
+
+    study = load_design(design)
+    folder = results or Path("results") / study.name
+    begun = api.begun(folder)
+    name = api.settle_backend(backend, provenance=begun)
+    if dry_run:
+        click.echo(forecast(study, folder, backend=name, workers=api.n_parallel(scheduler, workers)))
+        return
+    stop = StopRequest()
+    with stop.on_signals(), reporter(stop, news=lambda: _news(name, asked=backend, continued=bool(begun))) as show:
+        report = api.run(study, folder, backend=name, scheduler=scheduler, workers=workers, progress=show, stop=stop)
+    given = {"-o": results, "--backend": backend, "--scheduler": scheduler, "--workers": workers}
+    again = shlex.join(["simprune", "run", str(design), *(text for pair in given.items() for text in _option(*pair))])
+    _tell(report, folder, again)
+
+
+def _news(backend: str, *, asked: str, continued: bool) -> list[str]:
+    why = "it began these results" if continued else "this version has no CUDA kernels"
+    news = [f"backend: {backend} (chosen by auto: {why})"] if asked == "auto" else [f"backend: {backend}"]
+    if backend == "cpu":
+        from simprune.backends.compile import is_warm
+
+        news += [] if is_warm() else ["compiling kernels, cached next time"]
+    return news
+
+
+def _option(name: str, value: object) -> list[str]:
+    default = {"--backend": "auto", "--scheduler": "local"}.get(name)
+    return [] if value in (None, default) else [name, str(value)]
+
+
+def _tell(report: "RunReport", folder: Path, again: str) -> None:
+    stored = report.n_before + report.n_computed
+    for failure in report.failed[:MAX_TOLD]:
+        click.echo(f"failed: point {failure.point.digest()[:16]}, trial {failure.trial}: {failure.reason}", err=True)
+    if report.stopped:
+        click.echo(f"stopped: {stored} of {report.n_target} rows are safe in {folder}; go on with: {again}", err=True)
+        raise SystemExit(STOPPED)
+    if report.failed or report.n_given_up:
+        click.echo(
+            f"error: every trial must be computed, {len(report.failed)} failed and {report.n_given_up} were given up; "
+            f"the other {stored} rows are safe in {folder}; mend the reason and run again: {again}",
+            err=True,
+        )
+        raise SystemExit(MEND)
+    if not report.n_computed:
+        click.echo(f"nothing to do: all {report.n_target} rows are in {folder}; read them with: simprune analyze {folder}")
+        return
+    speed = f"{report.n_computed / report.seconds:.0f} rows/s" if report.seconds > 0 else "at once"
+    click.echo(
+        f"done: {report.n_computed} rows computed in {report.seconds:.1f} s ({speed}), {report.n_target} in {folder}; "
+        f"read them with: simprune analyze {folder}"
+    )
