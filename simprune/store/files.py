@@ -74,7 +74,7 @@ def commit_file(temporary: Path, path: Path, *, replace: bool = False) -> None:
         if linked:
             os.unlink(temporary)
         sync_directory(path.parent)
-    except OSError:
+    except BaseException:
         # The caller will be told that nothing was stored, so nothing may stay visible.
         with suppress(OSError):
             os.unlink(path)

@@ -8,12 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-import simprune
 from simprune.design.point import Point
 from simprune.records import Column, Status, column_shape, columns_of
 from simprune.store import failures, record
 from simprune.store.folder_source import FolderSource
 from simprune.store.packed import network_group, point_group
+from simprune.store.provenance import environment
 from simprune.store.record import RunRecord
 from simprune.store.segment import LIBVER, checksum, chunk_shape
 from simprune.trained.network import TrainedNetwork
@@ -49,7 +49,7 @@ def _write_root(file: h5py.File, source: FolderSource) -> None:
         "seed": np.array(sorted({point.seed for point in run.points}), dtype="<i8"),
         "precision": ", ".join(sorted({point.precision for point in run.points})),
         "design": run.text,
-        "packed_by": simprune.__version__,
+        "packed_by": environment()["simprune_version"],
         "run": record.to_json(run),
         "failed": failures.to_json(source.failed).decode(),
     }

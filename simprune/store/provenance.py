@@ -9,18 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import simprune
 from simprune.design.point import TRIAL_VERSION
 from simprune.rng import SCHEME
 
-LIBRARIES = ("numpy", "numba", "h5py")
+LIBRARIES = ("simprune", "numpy", "numba", "h5py")
 _PASSING = ("created", "host", "continued")
 
 
 def environment() -> dict[str, Any]:
     """Return versions of everything that could change a number, with host and time."""
     found: dict[str, Any] = {
-        "simprune_version": simprune.__version__,
         "python_version": platform.python_version(),
         **{f"{library}_version": _version(library) for library in LIBRARIES},
         "rng_scheme": SCHEME,
@@ -29,7 +27,7 @@ def environment() -> dict[str, Any]:
         "host": socket.gethostname(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    sha = _git_sha(Path(simprune.__file__).resolve().parents[1])
+    sha = _git_sha(Path(__file__).resolve().parents[2])
     return found | ({"git_sha": sha} if sha else {})
 
 

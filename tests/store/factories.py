@@ -58,12 +58,16 @@ def a_batch(point: Point, first: int, stop: int, **info: object) -> TrialBatch:
 
 
 def a_quick_batch(point: Point, first: int, stop: int) -> TrialBatch:
-    """Rows for tests of size and order, made by arithmetic on the trial index."""
+    """Rows for tests of size and order, made by arithmetic on point, column, trial and place."""
     trials = np.arange(first, stop, dtype="<i8")
     columns: dict[str, Column] = {}
+    start = int(point.digest()[:6], 16)
     for spec in columns_of(point):
+        start += 1000
         shape = column_shape(spec, point, stop - first)
-        rising = trials.reshape((-1, *(1 for _ in shape[1:]))) * 3 + np.arange(int(np.prod(shape[1:]))).reshape(shape[1:])
+        rising = (
+            start + trials.reshape((-1, *(1 for _ in shape[1:]))) * 3 + np.arange(int(np.prod(shape[1:]))).reshape(shape[1:])
+        )
         columns[spec.name] = np.broadcast_to(rising, shape).astype(spec.dtype)
     return TrialBatch(point=point, first=first, stop=stop, columns=columns | {"trial": trials}, info={})
 
