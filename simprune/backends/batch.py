@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simprune.backends.compile import kernel
+from simprune.backends.compile import inner, kernel
 from simprune.backends.pair import column_norms, difference, forward, gap_gradient, move, output_gradient, transpose
 from simprune.backends.sampling import mask_keys32, mask_keys64, sample_layer32, sample_layer64
 from simprune.backends.selection import compress_rows, list_at_most, select, smallest_kept
@@ -98,7 +98,7 @@ def prune_below(shape, weights, keys, bounds, entries, counts, thresholds):
             compress_rows(index, k, weights[t, a:b], widths[layer], rows, columns[t, spot:], values[t, spot:])
 
 
-@kernel
+@inner
 def _largest(at):
     largest = 0
     for layer in range(at.size - 1):
@@ -123,7 +123,7 @@ def turn_rows(widths, entries, turned):
             turned_first += d_in + 1
 
 
-@kernel
+@inner
 def _turn(rows, columns, values, into, turned_columns, turned_values):
     into[:] = 0
     n_entries = rows[rows.size - 1]
@@ -147,7 +147,7 @@ def forward_all(shape, weights, bias, activation, x, z, h):
         forward(shape, weights[t], bias, activation, x[t], z[t], h[t], True)
 
 
-@kernel
+@inner
 def entries_of(entries, t):
     """Return the compressed rows of one trial."""
     return entries[0], entries[1][t], entries[2][t], entries[3][t]

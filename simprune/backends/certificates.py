@@ -8,7 +8,7 @@ again. Only own kernels with a fixed order of operations are used, so the certif
 
 import numpy as np
 
-from simprune.backends.compile import kernel
+from simprune.backends.compile import inner, kernel
 from simprune.backends.products import multiply
 
 EPSILON = 2.0**-52
@@ -16,26 +16,26 @@ MARGIN = 1.0 + 1e-3
 RAISE = 1.002
 MAX_STEPS = 48
 PANEL = 8
+TARGET, KEPT, DELTA = 0, 1, 2
 
 
-@kernel
+@inner
 def gram(a):
     """Return the Gram matrix of the shorter side of a (float64 ``[m, n]``), with columns padded by 0 to a multiple of 16."""
     m, n = a.shape
-    if m >= n:
-        wide = np.zeros((m, (n + 15) // 16 * 16))
-        wide[:, :n] = a
-        left = np.ascontiguousarray(a.T)
-    else:
-        wide = np.zeros((n, (m + 15) // 16 * 16))
-        wide[:, :m] = a.T
-        left = np.ascontiguousarray(a)
-    g = np.empty((left.shape[0], wide.shape[1]))
+    short, long = min(m, n), max(m, n)
+    left, wide = np.empty((short, long)), np.zeros((long, (short + 15) // 16 * 16))
+    for i in range(m):
+        for j in range(n):
+            r, c = (j, i) if m >= n else (i, j)
+            left[r, c] = a[i, j]
+            wide[c, r] = a[i, j]
+    g = np.empty((short, wide.shape[1]))
     multiply(left, wide, g)
     return g
 
 
-@kernel
+@inner
 def _times(g, v, out):
     n = v.size
     out[:] = 0.0
@@ -45,7 +45,7 @@ def _times(g, v, out):
             out[j] += factor * row[j]
 
 
-@kernel
+@inner
 def _dot(a, b):
     s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
     whole = a.size - a.size % 4
@@ -59,7 +59,7 @@ def _dot(a, b):
     return (s0 + s1) + (s2 + s3)
 
 
-@kernel
+@inner
 def lanczos_top(g, n):
     """Return a lower estimate of the largest eigenvalue of g[:n, :n] (full reorthogonalisation)."""
     steps = min(n, MAX_STEPS)
@@ -90,11 +90,12 @@ def lanczos_top(g, n):
                 return value
         if step + 1 < steps:
             side[step] = norm
-            v[:] = w
+            for i in range(n):
+                v[i] = w[i]
     return value
 
 
-@kernel
+@inner
 def _top_of_tridiagonal(diagonal, side):
     n = diagonal.size
     low, high = diagonal[0], diagonal[0]
@@ -119,7 +120,7 @@ def _top_of_tridiagonal(diagonal, side):
     return low
 
 
-@kernel
+@inner
 def cholesky_succeeds(a, n):
     """Factor the symmetric a[:n, :n] in place (upper triangle); return whether all pivots are positive."""
     for k0 in range(0, n, PANEL):
@@ -185,9 +186,9 @@ def norm_upper(a):
     return top * np.sqrt(trace) * (1.0 + (long + 4.0) * EPSILON)
 
 
-@kernel
-def sparse_norm_upper(row_start, column, value, n_columns):
-    """Return a certified upper bound of the norm of a matrix in compressed rows; empty rows and columns are dropped."""
+@inner
+def _packed(row_start, column, value, n_columns):
+    """Return a matrix in compressed rows as a dense one without its empty rows and columns (at least 1 x 1)."""
     used = np.full(n_columns, -1, np.int64)
     n_used, n_rows = 0, 0
     for i in range(row_start.size - 1):
@@ -197,9 +198,7 @@ def sparse_norm_upper(row_start, column, value, n_columns):
             if used[column[p]] < 0:
                 used[column[p]] = n_used
                 n_used += 1
-    if n_rows == 0:
-        return 0.0
-    dense = np.zeros((n_rows, n_used))
+    dense = np.zeros((max(n_rows, 1), max(n_used, 1)))
     row = 0
     for i in range(row_start.size - 1):
         if row_start[i + 1] == row_start[i]:
@@ -207,21 +206,13 @@ def sparse_norm_upper(row_start, column, value, n_columns):
         for p in range(row_start[i], row_start[i + 1]):
             dense[row, used[column[p]]] = value[p]
         row += 1
-    return norm_upper(dense)
+    return dense
 
 
 @kernel
-def target_norms(widths, at, weights, norms):
-    """Certify the norms of all target matrices: ``weights`` ``[n_trials, n_weights]``, ``norms`` ``[n_trials, depth]``."""
-    for t in range(weights.shape[0]):
-        for layer in range(widths.size - 1):
-            flat = weights[t, at[layer] : at[layer + 1]].astype(np.float64)
-            norms[t, layer] = norm_upper(flat.reshape(widths[layer + 1], widths[layer]))
-
-
-@kernel
-def pruned_norms(widths, at, weights, entries, kept_norms, delta_norms):
-    """Certify the norms of all pruned matrices and of all Delta."""
+def layer_norms(shape, weights, entries, kind, norms):
+    """Certify one norm of every layer and trial, ``norms`` ``[n_trials, depth]``, by ``kind``: TARGET, KEPT or DELTA."""
+    widths, at, _ = shape
     room, starts, columns, values = entries
     for t in range(weights.shape[0]):
         first = 0
@@ -229,9 +220,12 @@ def pruned_norms(widths, at, weights, entries, kept_norms, delta_norms):
             d_out, d_in, spot = widths[layer + 1], widths[layer], room[layer]
             rows = starts[t, first : first + d_out + 1]
             first += d_out + 1
-            delta_norms[t, layer] = sparse_norm_upper(rows, columns[t, spot:], values[t, spot:], d_in)
-            kept = weights[t, at[layer] : at[layer + 1]].astype(np.float64).reshape(d_out, d_in)
-            for i in range(d_out):
-                for p in range(rows[i], rows[i + 1]):
-                    kept[i, columns[t, spot + p]] = 0.0
-            kept_norms[t, layer] = norm_upper(kept)
+            if kind == DELTA:
+                matrix = _packed(rows, columns[t, spot:], values[t, spot:], d_in)
+            else:
+                matrix = weights[t, at[layer] : at[layer + 1]].astype(np.float64).reshape(d_out, d_in)
+            if kind == KEPT:
+                for i in range(d_out):
+                    for p in range(rows[i], rows[i + 1]):
+                        matrix[i, columns[t, spot + p]] = 0.0
+            norms[t, layer] = norm_upper(matrix)

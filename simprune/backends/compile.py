@@ -1,4 +1,4 @@
-"""The one door to Numba: every compiled function of simprune goes through ``kernel`` or ``leaf``."""
+"""The one door to Numba: every compiled function of simprune goes through ``kernel``, ``inner`` or ``leaf``."""
 
 import hashlib
 import os
@@ -47,13 +47,18 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "nogil": T
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a kernel lazily, cached on disk."""
+    """Compile a kernel that Python calls: lazily, cached on disk."""
     before = config.CACHE_DIR
     config.CACHE_DIR = str(CACHE)
     try:
         return njit(cache=True, **OPTIONS)(function)
     finally:
         config.CACHE_DIR = before
+
+
+def inner(function: Callable[..., Any]) -> Any:
+    """Compile a function that only kernels call: without the wrappers for Python, which cost compile time."""
+    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
 
 
 def leaf(function: Callable[..., Any]) -> Any:
@@ -64,7 +69,7 @@ def leaf(function: Callable[..., Any]) -> Any:
         if isinstance(called, types.FunctionType) and called is not function:
             names[name] = leaf(called)
     bound = types.FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
-    return njit(**OPTIONS)(bound)
+    return inner(bound)
 
 
 def is_warm() -> bool:

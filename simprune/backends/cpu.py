@@ -112,6 +112,7 @@ class CpuOps:
         self._bias = np.zeros(0, self._dtype)
         if trained is not None and any(b.any() for b in trained.biases):
             self._bias = np.concatenate(trained.biases).astype(self._dtype)
+        self._target_norms: npt.NDArray[np.float64] | None = None
         self.weights, self._keys = self._sample()
 
     def _sample(self) -> tuple[Array, Array]:
@@ -254,17 +255,17 @@ class CpuOps:
         evaluation.evaluate(*args, constants, np.ascontiguousarray(x), gap, noise)
         return gap, noise
 
-    @cached_property
-    def _target_norms(self) -> npt.NDArray[np.float64]:
-        norms = np.empty((self.n_trials, self.network.depth))
-        certificates.target_norms(self._layout.widths, self._layout.at, self.weights, norms)
-        return norms
-
     def layer_norms(self, pruned: CpuPruned) -> LayerNorms:
-        """Return certified spectral norms."""
-        kept, delta = np.empty_like(self._target_norms), np.empty_like(self._target_norms)
-        certificates.pruned_norms(self._layout.widths, self._layout.at, self.weights, pruned.entries, kept, delta)
+        """Return certified spectral norms; those of the targets are computed once for all points."""
+        if self._target_norms is None:
+            self._target_norms = self._norms(pruned, certificates.TARGET)
+        kept, delta = self._norms(pruned, certificates.KEPT), self._norms(pruned, certificates.DELTA)
         return LayerNorms(target=self._target_norms, pruned=kept, delta=delta)
+
+    def _norms(self, pruned: CpuPruned, kind: int) -> npt.NDArray[np.float64]:
+        norms = np.empty((self.n_trials, self.network.depth))
+        certificates.layer_norms(self._shape, self.weights, pruned.entries, kind, norms)
+        return norms
 
     def linear_gap(self, pruned: CpuPruned) -> npt.NDArray[np.float64]:
         """Return the certified gap of a linear network."""

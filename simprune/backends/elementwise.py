@@ -1,6 +1,6 @@
 """Activations on whole arrays: value, difference without cancellation, and derivatives for the adjoint."""
 
-from simprune.backends.compile import kernel, leaf
+from simprune.backends.compile import inner, leaf
 from simprune.model.activations import ACTIVATIONS, CentredSigmoid, Identity, LeakyReLU, ReLU, Sigmoid, Tanh
 
 CODES = {activation: code for code, activation in enumerate(ACTIVATIONS)}
@@ -15,7 +15,7 @@ _sigmoid, _sigmoid_difference, _sigmoid_slope = leaf(Sigmoid.scalar), leaf(Sigmo
 _centred, _centred_difference = leaf(CentredSigmoid.scalar), leaf(CentredSigmoid.difference)
 
 
-@kernel
+@inner
 def activate(code, parameter, z, h):
     """h = s(z), elementwise on flat arrays."""
     zero, slope = z.dtype.type(0), z.dtype.type(parameter)
@@ -40,7 +40,7 @@ def activate(code, parameter, z, h):
             h[i] = _centred(z[i], parameter)
 
 
-@kernel
+@inner
 def activate_difference(code, parameter, z, dz, dh):
     """dh = s(z + dz) - s(z) without cancellation, elementwise on flat arrays."""
     zero, slope = z.dtype.type(0), z.dtype.type(parameter)
@@ -71,7 +71,7 @@ def activate_difference(code, parameter, z, dz, dh):
             dh[i] = _centred_difference(z[i], dz[i], parameter)
 
 
-@kernel
+@inner
 def slope_at(code, parameter, z):
     """Return s'(z)."""
     if code == IDENTITY:
@@ -85,7 +85,7 @@ def slope_at(code, parameter, z):
     return _sigmoid_slope(z, parameter)
 
 
-@kernel
+@inner
 def pull_back(code, parameter, z, p):
     """p <- s'(z) p on flat arrays: the adjoint of one network's activation."""
     zero, one, slope = z.dtype.type(0), z.dtype.type(1), z.dtype.type(parameter)
@@ -100,7 +100,7 @@ def pull_back(code, parameter, z, p):
             p[i] = p[i] * slope_at(code, parameter, z[i])
 
 
-@kernel
+@inner
 def pull_back_pair(code, parameter, z, dz, p, e):
     """Adjoint of the activations of both networks: p <- s'(z + dz) p and e <- s'(z) e + (s'(z + dz) - s'(z)) p."""
     zero, one, slope = z.dtype.type(0), z.dtype.type(1), z.dtype.type(parameter)

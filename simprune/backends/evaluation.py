@@ -13,13 +13,13 @@ side of the kink by more than ez and 2 K min(ez, |dz|) otherwise; for smooth s, 
 import numpy as np
 
 from simprune.backends.certificates import EPSILON, norm_upper
-from simprune.backends.compile import kernel
+from simprune.backends.compile import inner, kernel
 from simprune.backends.elementwise import activate, activate_difference
-from simprune.backends.pair import layer_matrix, layer_transposed
+from simprune.backends.pair import layer_matrix, layer_transposed, widest
 from simprune.backends.products import add_sparse, multiply
 
 
-@kernel
+@inner
 def _into_ball(x, out):
     square = 0.0
     for i in range(x.size):
@@ -29,7 +29,7 @@ def _into_ball(x, out):
         out[i] = np.float64(x[i]) / norm if norm > 1.0 else np.float64(x[i])
 
 
-@kernel
+@inner
 def _propagate_dense(matrix, h, eh, dh, edh, out):
     z, ez, dz, edz = out
     g = (h.size + 8.0) * EPSILON
@@ -46,7 +46,7 @@ def _propagate_dense(matrix, h, eh, dh, edh, out):
             edz[i] += size * moved_error
 
 
-@kernel
+@inner
 def _propagate_sparse(rows, columns, values, h, eh, dh, edh, dz, edz):
     g = (h.size + 8.0) * EPSILON
     for i in range(rows.size - 1):
@@ -57,7 +57,7 @@ def _propagate_sparse(rows, columns, values, h, eh, dh, edh, dz, edz):
             edz[i] += np.abs(s) * (eh[j] + edh[j] + g * np.abs(moved))
 
 
-@kernel
+@inner
 def _activation_errors(constants, before, after):
     lipschitz, curvature, at_zero = constants
     z, ez, dz, edz = before
@@ -82,9 +82,9 @@ def evaluate(shape, turned, bias, entries, activation, constants, x, gap, noise)
     widths, at, _ = shape
     room, starts, columns, values = entries
     code, parameter = activation
-    widest, depth = widths.max(), widths.size - 1
-    h, eh, dh, edh = np.empty(widest), np.empty(widest), np.empty(widest), np.empty(widest)
-    z, ez, dz, edz = np.empty(widest), np.empty(widest), np.empty(widest), np.empty(widest)
+    top, depth = widest(widths), widths.size - 1
+    h, eh, dh, edh = np.empty(top), np.empty(top), np.empty(top), np.empty(top)
+    z, ez, dz, edz = np.empty(top), np.empty(top), np.empty(top), np.empty(top)
     for t in range(x.shape[0]):
         _into_ball(x[t], h)
         eh[:], dh[:], edh[:] = 0.0, 0.0, 0.0
@@ -115,7 +115,7 @@ def evaluate(shape, turned, bias, entries, activation, constants, x, gap, noise)
         noise[t] = np.sqrt(error) * (1.0 + 1e-9) + (widths[depth] + 8.0) * EPSILON * gap[t]
 
 
-@kernel
+@inner
 def _frobenius(a):
     square = 0.0
     for i in range(a.size):

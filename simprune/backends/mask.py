@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simprune.backends.compile import kernel
+from simprune.backends.compile import inner, kernel
 from simprune.backends.tiles import compare_lanes, lowest_bit
 from simprune.model.errors import InputError
 
@@ -17,7 +17,7 @@ SAMPLE_RUN = 256
 SMALL = 4096
 
 
-@kernel
+@inner
 def _magnitudes(bits, top, out):
     for i in range(bits.size):
         out[i] = bits[i] & top
@@ -57,7 +57,7 @@ def _scan(bits, top, low, high, kept, spot):
     return below, listed
 
 
-@kernel
+@inner
 def _count(word):
     w = np.uint64(word)
     w = w - ((w >> np.uint64(1)) & np.uint64(0x55555555))

@@ -9,24 +9,33 @@ layer's entries, row starts of all layers one after the other, columns, values),
 
 import numpy as np
 
-from simprune.backends.compile import kernel
+from simprune.backends.compile import inner
 from simprune.backends.elementwise import activate, activate_difference, pull_back, pull_back_pair
 from simprune.backends.products import add_sparse, multiply
 
 
-@kernel
+@inner
+def widest(widths):
+    """Return the largest width."""
+    top = widths[0]
+    for i in range(1, widths.size):
+        top = max(top, widths[i])
+    return top
+
+
+@inner
 def layer_matrix(flat, widths, at, layer):
     """Return the view ``[d_out, d_in]`` of a layer in the flat weights."""
     return flat[at[layer] : at[layer + 1]].reshape(widths[layer + 1], widths[layer])
 
 
-@kernel
+@inner
 def layer_transposed(flat, widths, at, layer):
     """Return the view ``[d_in, d_out]`` of a layer in the flat transposed weights."""
     return flat[at[layer] : at[layer + 1]].reshape(widths[layer], widths[layer + 1])
 
 
-@kernel
+@inner
 def transpose(weights, widths, at, out):
     """Write the transposed matrices of every layer, by square tiles."""
     step = 16
@@ -39,7 +48,7 @@ def transpose(weights, widths, at, out):
                         t[j, i] = w[i, j]
 
 
-@kernel
+@inner
 def forward(shape, weights, bias, activation, x, z, h, whole):
     """Run the target on the columns of x; without ``whole`` the output layer is left out."""
     widths, at, rows = shape
@@ -59,14 +68,14 @@ def forward(shape, weights, bias, activation, x, z, h, whole):
             inputs = h[first:stop]
 
 
-@kernel
+@inner
 def difference(shape, weights, entries, activation, x, z, h, dz, dh):
     """Propagate the pruned network's deviation; row blocks of ``dz`` hold it before, of ``dh`` after the activation."""
     widths, at, rows = shape
     room, starts, columns, values = entries
     code, parameter = activation
     depth = widths.size - 1
-    moved = np.empty((widths[:-1].max(), x.shape[1]), x.dtype)
+    moved = np.empty((widest(widths), x.shape[1]), x.dtype)
     inputs = x
     for layer in range(depth):
         first, stop = rows[layer], rows[layer + 1]
@@ -84,13 +93,13 @@ def difference(shape, weights, entries, activation, x, z, h, dz, dh):
             activate_difference(code, parameter, z[first:stop].reshape(-1), part.reshape(-1), dh[first:stop].reshape(-1))
 
 
-@kernel
+@inner
 def _sum(a, b, out):
     for i in range(a.size):
         out[i] = a[i] + b[i]
 
 
-@kernel
+@inner
 def column_norms(a, squares, norms):
     """Write the Euclidean norms of the columns of a, summed in float64 in row order."""
     squares[:] = 0
@@ -102,7 +111,7 @@ def column_norms(a, squares, norms):
         norms[c] = np.sqrt(squares[c])
 
 
-@kernel
+@inner
 def normalised(a, norms, out):
     """out = a with columns divided by ``norms``; a zero column stays zero."""
     for i in range(a.shape[0]):
@@ -110,7 +119,7 @@ def normalised(a, norms, out):
             out[i, c] = a[i, c] / norms[c] if norms[c] > 0 else 0.0
 
 
-@kernel
+@inner
 def gap_gradient(shape, turned, entries, activation, z, dz, norms, gradient):
     """Write the gradient of ||f(x) - F(x)|| with respect to x.
 
@@ -121,9 +130,9 @@ def gap_gradient(shape, turned, entries, activation, z, dz, norms, gradient):
     room, starts, columns, values = entries
     code, parameter = activation
     depth = widths.size - 1
-    widest, c = widths[1:].max(), dz.shape[1]
-    p, e = np.empty((widest, c), dz.dtype), np.empty((widest, c), dz.dtype)
-    p2, e2 = np.empty((widest, c), dz.dtype), np.empty((widest, c), dz.dtype)
+    top, c = widest(widths), dz.shape[1]
+    p, e = np.empty((top, c), dz.dtype), np.empty((top, c), dz.dtype)
+    p2, e2 = np.empty((top, c), dz.dtype), np.empty((top, c), dz.dtype)
     last = rows[depth - 1]
     normalised(dz[last:], norms, p[: widths[depth]])
     for layer in range(depth - 1, -1, -1):
@@ -147,7 +156,7 @@ def gap_gradient(shape, turned, entries, activation, z, dz, norms, gradient):
         pull_back_pair(code, parameter, *flat)
 
 
-@kernel
+@inner
 def at_columns(widths, layer):
     """Return the first entry of a layer in the row starts of the transposed pruned entries."""
     first = layer
@@ -156,14 +165,14 @@ def at_columns(widths, layer):
     return first
 
 
-@kernel
+@inner
 def output_gradient(shape, turned, activation, z, norms, gradient):
     """Write the gradient of ||F(x)|| with respect to x."""
     widths, at, rows = shape
     code, parameter = activation
     depth = widths.size - 1
-    widest, c = widths[1:].max(), z.shape[1]
-    p, p2 = np.empty((widest, c), z.dtype), np.empty((widest, c), z.dtype)
+    top, c = widest(widths), z.shape[1]
+    p, p2 = np.empty((top, c), z.dtype), np.empty((top, c), z.dtype)
     normalised(z[rows[depth - 1] :], norms, p[: widths[depth]])
     for layer in range(depth - 1, -1, -1):
         matrix = layer_transposed(turned, widths, at, layer)
@@ -175,7 +184,7 @@ def output_gradient(shape, turned, activation, z, norms, gradient):
         pull_back(code, parameter, z[rows[layer - 1] : rows[layer]].reshape(-1), p[: widths[layer]].reshape(-1))
 
 
-@kernel
+@inner
 def move(x, gradient, length, out):
     """out = projection on the unit ball of x + length * g / ||g||, column by column (see ``Ops.step``)."""
     d, c = x.shape

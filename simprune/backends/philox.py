@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simprune.backends.compile import kernel
+from simprune.backends.compile import inner, kernel
 from simprune.rng import BLOCK, MULTIPLIERS, PLANE, WEYL
 
 M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
@@ -15,7 +15,7 @@ LOW_SHIFT = np.uint64(22)
 LOW_DROP = np.uint64(10)
 
 
-@kernel
+@inner
 def fill_block(block, k0, k1, stream, trial, out):
     """Write the 1024 words of planar block ``block`` of (key, stream, trial) to ``out`` (uint32 ``[1024]``)."""
     o0, o1, o2, o3 = out[:PLANE], out[PLANE : 2 * PLANE], out[2 * PLANE : 3 * PLANE], out[3 * PLANE : 4 * PLANE]
@@ -44,17 +44,18 @@ def fill_words(k0, k1, stream, trial, out):
     if rest:
         words = np.empty(BLOCK, np.uint32)
         fill_block(whole, k0, k1, stream, trial, words)
-        out[whole * BLOCK :] = words[:rest]
+        for i in range(rest):
+            out[whole * BLOCK + i] = words[i]
 
 
-@kernel
+@inner
 def keys31(words, keys):
     """Write the 31-bit rank keys (int32) of the words."""
     for i in range(words.size):
         keys[i] = np.int32(words[i]) & MAGNITUDE32
 
 
-@kernel
+@inner
 def keys53(words, low, keys):
     """Write the 53-bit rank keys (int64) of high and low words."""
     for i in range(words.size):

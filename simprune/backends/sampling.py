@@ -4,7 +4,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from simprune.backends.compile import kernel, leaf
+from simprune.backends.compile import inner, kernel, leaf
 from simprune.backends.philox import MAGNITUDE32, fill_block, fill_words, keys31, keys53
 from simprune.model.distributions import DISTRIBUTIONS, Gaussian, Laplace, Rademacher, Uniform
 from simprune.model.scalars import half_normal_quantile
@@ -41,7 +41,7 @@ def _float(typing_context, x):
     return types.float32(types.int32), generate
 
 
-@kernel
+@inner
 def uniform31(words, scale, weights):
     """Weights (float32) of U[-scale, scale] from 32-bit words: sign bit and 31-bit magnitude."""
     step = np.float32(scale * STEP31)
@@ -51,7 +51,7 @@ def uniform31(words, scale, weights):
         weights[i] = _float(_bits(magnitude) | (word & SIGN32))
 
 
-@kernel
+@inner
 def gaussian31(words, scale, weights):
     """Weights (float32) of N(0, scale^2) by inversion, relative error below 4e-7.
 
@@ -102,7 +102,7 @@ def gaussian31(words, scale, weights):
         weights[i] = _float(_bits(magnitude) | (word & SIGN32))
 
 
-@kernel
+@inner
 def _magnitude(law, u, complement):
     if law == UNIFORM:
         return u
@@ -113,7 +113,7 @@ def _magnitude(law, u, complement):
     return 1.0
 
 
-@kernel
+@inner
 def by_inversion31(law, words, scale, weights):
     """Weights of any law from 32-bit words, each rounded once from float64."""
     for i in range(words.size):
@@ -122,7 +122,7 @@ def by_inversion31(law, words, scale, weights):
         weights[i] = -magnitude if words[i] >> SIGN_SHIFT else magnitude
 
 
-@kernel
+@inner
 def by_inversion53(law, words, keys, scale, weights):
     """Weights (float64) of any law from signs (top bit of ``words``) and 53-bit keys."""
     for i in range(words.size):
@@ -132,7 +132,7 @@ def by_inversion53(law, words, keys, scale, weights):
         weights[i] = -magnitude if words[i] >> SIGN_SHIFT else magnitude
 
 
-@kernel
+@inner
 def sample_layer32(k0, k1, stream, trial, law, scale, weights, keys):
     """Fill one layer's weights (float32, flat) and rank keys (int32)."""
     words = np.empty(BLOCK, np.uint32)
@@ -152,7 +152,7 @@ def sample_layer32(k0, k1, stream, trial, law, scale, weights, keys):
             keys31(part, keys[start:stop])
 
 
-@kernel
+@inner
 def sample_layer64(k0, k1, stream, low_stream, trial, law, scale, weights, keys):
     """Fill one layer's weights (float64, flat) and rank keys (int64)."""
     words, low = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
@@ -166,7 +166,7 @@ def sample_layer64(k0, k1, stream, low_stream, trial, law, scale, weights, keys)
             keys[start:stop] = 0
 
 
-@kernel
+@inner
 def mask_keys32(k0, k1, stream, trial, keys):
     """Fill the 31-bit random rank keys of one layer."""
     words = np.empty(BLOCK, np.uint32)
@@ -176,7 +176,7 @@ def mask_keys32(k0, k1, stream, trial, keys):
         keys31(words[: stop - start], keys[start:stop])
 
 
-@kernel
+@inner
 def mask_keys64(k0, k1, stream, low_stream, trial, keys):
     """Fill the 53-bit random rank keys of one layer."""
     words, low = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from simprune.backends.compile import kernel
+from simprune.backends.compile import inner, kernel
 from simprune.backends.tiles import compare_lanes, lowest_bit
 
 _at_most = compare_lanes(or_equal=True)
@@ -27,7 +27,7 @@ def bracket(n: int, k: int, top: int) -> tuple[int, int]:
     return int(low * top), top if high >= 1.0 else int(high * top)
 
 
-@kernel
+@inner
 def list_at_most(keys, high, index):
     """Write the increasing indices of all keys <= high to ``index``; return their number, or MISSED if they do not fit."""
     count, room, whole = 0, index.size, keys.size - keys.size % LANES
@@ -50,7 +50,24 @@ def list_at_most(keys, high, index):
     return count
 
 
-@kernel
+@inner
+def sort(values):
+    """Sort in place by Shell's method: the arrays are short, and NumPy's sort takes seconds to compile."""
+    gap = 1
+    while gap < values.size:
+        gap = 9 * gap // 4 + 1
+    while gap > 1:
+        gap = 4 * (gap - 1) // 9
+        gap = max(gap, 1)
+        for i in range(gap, values.size):
+            value, j = values[i], i
+            while j >= gap and values[j - gap] > value:
+                values[j] = values[j - gap]
+                j -= gap
+            values[j] = value
+
+
+@inner
 def keep_smallest(keys, k, low, index, n_listed, scratch):
     """Shrink ``index[:n_listed]`` to the k smallest keys; return the index of the (k+1)-th smallest key.
 
@@ -68,11 +85,13 @@ def keep_smallest(keys, k, low, index, n_listed, scratch):
     rank = k - below
     if rank < 0 or (rank == 0 and low > 0) or rank + (0 if everything else 1) > inside:
         return -2
-    ranked = np.sort(scratch[:inside])
+    ranked = scratch[:inside]
+    sort(ranked)
     if rank == 0:
         return _first_with(keys, index, n_listed, ranked[0], 0)
-    last = ranked[rank - 1]
-    ties = rank - np.searchsorted(ranked, last)
+    last, ties = ranked[rank - 1], 0
+    while ties < rank and ranked[rank - 1 - ties] == last:
+        ties += 1
     kept = 0 if everything else _after(keys, index, n_listed, last, ties, ranked[rank] if rank < inside else last)
     count = 0
     for i in range(n_listed):
@@ -87,14 +106,14 @@ def keep_smallest(keys, k, low, index, n_listed, scratch):
     return -1 if everything else kept
 
 
-@kernel
+@inner
 def _after(keys, index, n_listed, last, ties, following):
     if following == last:
         return _first_with(keys, index, n_listed, last, ties)
     return _first_with(keys, index, n_listed, following, 0)
 
 
-@kernel
+@inner
 def _first_with(keys, index, n_listed, key, skip):
     for i in range(n_listed):
         if keys[index[i]] == key:
@@ -125,7 +144,7 @@ def select(keys, k, low, high, index, scratch):
     return kept
 
 
-@kernel
+@inner
 def smallest_kept(weights, index, n_pruned):
     """Return the smallest |weight| that is not in the sorted ``index[:n_pruned]``, inf if all are."""
     smallest = np.inf
@@ -138,7 +157,7 @@ def smallest_kept(weights, index, n_pruned):
     return smallest
 
 
-@kernel
+@inner
 def compress_rows(index, n_pruned, weights, n_columns, row_start, column, value):
     """Turn sorted flat indices into compressed rows: columns and the negated weights, the entries of -Delta."""
     row, end = 0, n_columns
