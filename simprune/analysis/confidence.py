@@ -70,11 +70,11 @@ def gap_probability(
 STEPS = (1.0, 2.0, 5.0)
 
 
-def chosen_epsilons(medians: list[float], *, most: int = 3) -> tuple[float, ...]:
+def chosen_epsilons(medians: list[float], *, most: int = 2) -> tuple[float, ...]:
     """Return up to ``most`` round numbers (1, 2 or 5 times a power of ten) between the least and the largest median.
 
     >>> chosen_epsilons([0.03, 0.4])
-    (0.05, 0.1, 0.2)
+    (0.1, 0.2)
     """
     positive = sorted(m for m in medians if 0.0 < m < float("inf"))
     if not positive:
@@ -88,5 +88,4 @@ def chosen_epsilons(medians: list[float], *, most: int = 3) -> tuple[float, ...]
         return (min(grid, key=lambda value: abs(np.log(value) - middle)),)
     if len(inside) <= most:
         return tuple(inside)
-    picks = np.linspace(0, len(inside) - 1, most + 2)[1:-1].round().astype(int)
-    return tuple(inside[i] for i in picks)
+    return tuple(inside[len(inside) * (j + 1) // (most + 1)] for j in range(most))

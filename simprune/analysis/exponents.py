@@ -50,6 +50,10 @@ class ExponentLaboratory:
         waiting = {i for n, family in enumerate(self._families) if n not in self._done for i in family.members}
         self._samples = {i: sample for i, sample in self._samples.items() if i in waiting}
 
+    def held(self) -> int:
+        """Return the number of points whose samples wait for a family to be complete."""
+        return len(self._samples)
+
     def summaries(self) -> tuple[FamilySummary, ...]:
         """Return the families whose points have all come, in the order of their first point."""
         order = sorted(self._done, key=lambda n: self._families[n].members)

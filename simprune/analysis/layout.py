@@ -8,6 +8,7 @@ from simprune.analysis.wording import facts
 from simprune.design.point import Point
 
 WIDTH = 108
+LABEL_WIDTH = 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,26 +49,40 @@ def _sorted(points: Sequence[Point], members: list[int], label: str) -> list[int
     return sorted(members, key=lambda i: points[i].network.widths) if label == "widths" else members
 
 
-def table(columns: Sequence[str], groups: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> str:
-    """Return aligned columns (the first to the left, the others to the right) under group headings."""
+def table(
+    columns: Sequence[str], groups: Sequence[tuple[str, Sequence[Sequence[str]]]], *, label_width: int = LABEL_WIDTH
+) -> str:
+    """Return aligned columns (the first to the left, the others to the right) under group headings.
+
+    A label longer than ``label_width`` stands on a line of its own.
+    """
     rows = [row for _, group in groups for row in group]
     widths = [max(len(line[i]) for line in [columns, *rows]) for i in range(len(columns))]
+    widths[0] = min(widths[0], label_width)
     gap = min(3, max(1, (WIDTH - 3 - sum(widths)) // max(1, len(widths) - 1)))
     lines = [_line(columns, widths, gap), "  " + "-" * (sum(widths) + gap * (len(widths) - 1))]
     for heading, group in groups:
         if heading and group:
-            lines.append(f" {heading}")
-        lines.extend(_line(row, widths, gap) for row in group)
+            lines.extend(paragraph(line, " ") for line in heading.split("\n"))
+        for label, *rest in group:
+            if len(label) > widths[0]:
+                lines.append(f"  {label}")
+            lines.append(_line([label if len(label) <= widths[0] else "", *rest], widths, gap))
     return "\n".join(lines)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], gap: int) -> str:
-    first, *rest = (
-        cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(cells, widths, strict=True))
-    )
-    return ("  " + (" " * gap).join([first, *rest])).rstrip()
+    rest = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+    return ("  " + (" " * gap).join([cells[0].ljust(widths[0]), *rest])).rstrip()
 
 
-def paragraph(text: str, indent: str = "") -> str:
-    """Return text wrapped to the width of the report."""
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+def paragraph(text: str, indent: str = "", *, bullet: str = "") -> str:
+    """Return text wrapped to the width of the report, hanging behind a bullet if there is one."""
+    hanging = indent + " " * len(bullet)
+    return textwrap.fill(text, WIDTH, initial_indent=indent + bullet, subsequent_indent=hanging, break_on_hyphens=False)
+
+
+def section(title: str, explained: str, body: str = "") -> str:
+    """Return a titled section; what the table means stands above it."""
+    head = "\n".join([title, "-" * len(title), paragraph(explained)])
+    return f"{head}\n\n{body}" if body else head

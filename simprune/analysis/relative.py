@@ -14,8 +14,10 @@ from simprune.analysis.estimates import CONFIDENCE, Refused
 from simprune.analysis.quantiles import QuantileEstimate, quantile
 from simprune.model.network import NetworkSpec
 from simprune.records import Status, TrialTable
+from simprune.trained.network import TrainedNetwork
 
 Doubles = npt.NDArray[np.float64]
+ROUNDING = 1.0 + 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,43 +29,50 @@ class RelativeGap:
     upper: tuple[QuantileEstimate, ...] | Refused
 
 
-def certified_output_norm(network: NetworkSpec, target_norms: Doubles) -> Doubles:
-    """Return upper bounds of sup ||F|| over the unit ball, ``[n_rows]``, for networks without biases.
+def certified_output_norm(
+    network: NetworkSpec, target_norms: Doubles, *, bias_norms: tuple[float, ...] | None = None
+) -> Doubles:
+    """Return upper bounds of sup ||F|| over the unit ball, ``[n_rows]``.
 
-    N_l = K_l ||W*_l|| N_(l-1) + |s(0)| sqrt(d_l), capped at B sqrt(d_l) for |s| <= B; ``target_norms`` is
-    ``[n_rows, depth]``. With s(0) = 0 and no cap this is the product of all K_l ||W*_l||.
+    N_l = K_l (||W*_l|| N_(l-1) + ||b_l||) + |s(0)| sqrt(d_l), capped at B sqrt(d_l) for |s| <= B; ``target_norms`` is
+    ``[n_rows, depth]``. Without biases, with s(0) = 0 and no cap, this is the product of all K_l ||W*_l||.
     """
-    activation = network.activation
+    activation, biases = network.activation, bias_norms or (0.0,) * network.depth
     norm = np.ones(len(target_norms))
     for layer in range(network.depth - 1):
         root = float(np.sqrt(network.widths[layer + 1]))
-        norm = activation.lipschitz * target_norms[:, layer] * norm + abs(activation.value_at_zero) * root
-        norm = np.minimum(norm, activation.bound * root)
-    return norm * target_norms[:, -1]
+        norm = activation.lipschitz * (target_norms[:, layer] * norm + biases[layer])
+        norm = np.minimum(norm + abs(activation.value_at_zero) * root, activation.bound * root)
+    return (norm * target_norms[:, -1] + biases[-1]) * ROUNDING
 
 
-def relative_gap(table: TrialTable, *, levels: tuple[float, ...], error: float = 1.0 - CONFIDENCE) -> RelativeGap | Refused:
-    """Return the quantiles of the relative gap of a point; rows with F = 0 everywhere seen are left out."""
-    reachable = table["output_norm"] > 0.0
+def relative_gap(
+    table: TrialTable,
+    *,
+    levels: tuple[float, ...],
+    trained: TrainedNetwork | None = None,
+    error: float = 1.0 - CONFIDENCE,
+) -> RelativeGap | Refused:
+    """Return the quantiles of the relative gap of a point; rows with F = 0 at every input seen are left out.
+
+    ``trained`` holds the biases of a fixed target.
+    """
+    norm = table["output_norm"]
+    reachable = norm > 0.0
     if not reachable.any():
-        return Refused(reason="the target's output is 0 at every input that was tried")
+        return Refused(reason="there is no row, or the target's output is 0 at every input that was tried")
     certified = reachable & ((table["status"] & int(Status.NOT_CERTIFIED)) == 0)
-    attained = _quantiles(table["gap_lower"][reachable] / table["output_norm"][reachable], levels, error)
+    attained = _quantiles(table["gap_lower"][reachable] / norm[reachable], levels, error)
     if not certified.any():
         none = Refused(reason="no row is certified; add the spectral estimator")
         return RelativeGap(attained=attained, lower=none, upper=none)
-    upper = _quantiles(table["gap_upper"][certified] / table["output_norm"][certified], levels, error)
-    return RelativeGap(attained=attained, lower=_lower(table, certified, levels, error), upper=upper)
-
-
-def _lower(
-    table: TrialTable, rows: npt.NDArray[np.bool_], levels: tuple[float, ...], error: float
-) -> tuple[QuantileEstimate, ...] | Refused:
-    network = table.point.network
-    if network.distribution is None:
-        return Refused(reason="the biases of a trained network are not in the rows, so sup ||F|| has no certificate here")
-    bound = certified_output_norm(network, table["target_norm"][rows])
-    return _quantiles(table["gap_lower"][rows] / bound, levels, error)
+    biases = tuple(float(np.linalg.norm(bias)) for bias in trained.biases) if trained else None
+    bound = certified_output_norm(table.point.network, table["target_norm"][certified], bias_norms=biases)
+    return RelativeGap(
+        attained=attained,
+        lower=_quantiles(table["gap_lower"][certified] / bound, levels, error),
+        upper=_quantiles(table["gap_upper"][certified] / norm[certified], levels, error),
+    )
 
 
 def _quantiles(values: Doubles, levels: tuple[float, ...], error: float) -> tuple[QuantileEstimate, ...]:

@@ -1,8 +1,9 @@
 """The report: a summary as plain text that a researcher reads at once."""
 
 from simprune.analysis.layout import Arrangement, arrange, paragraph
-from simprune.analysis.report_exponents import exponents_section, thresholds_section
+from simprune.analysis.report_exponents import exponents_section
 from simprune.analysis.report_gaps import gap_sections, points_section, probability_section, relative_section
+from simprune.analysis.report_thresholds import thresholds_section
 from simprune.analysis.summary import Summary
 
 
@@ -19,13 +20,13 @@ def render(summary: Summary) -> str:
 
 def _head(summary: Summary, arrangement: Arrangement) -> str:
     done = sum(point.trials for point in summary.points)
-    title = f'Analysis of "{summary.name}"'
+    title = f'Analysis of "{summary.name[:80]}"'
     counted = f"{len(summary.points)} points, {done} of {summary.trials * len(summary.points)} trials."
     failed = f" {summary.failed_trials} trials failed." if summary.failed_trials else ""
     reading = (
-        "The gap of a trial is sup ||f(x) - F(x)|| over the unit ball, f the pruned network and F its target. It lies between "
-        "an attained lower value (a concrete input) and a certified upper value. Intervals in brackets hold with probability "
-        f"{summary.confidence:g} each (pointwise) unless a table says simultaneous."
+        "The gap of a trial is sup ||f(x) - F(x)|| over the unit ball, f the pruned network and F its target. It lies "
+        "between an attained lower value (a concrete input) and a certified upper value. Intervals in brackets hold with "
+        f"probability {summary.confidence:g} each (pointwise) unless a table says simultaneous."
     )
     lines = [title, "=" * len(title), paragraph(f"{counted}{failed} All points: {arrangement.shared}."), paragraph(reading)]
     return "\n".join(lines)
@@ -49,4 +50,4 @@ def _notes(summary: Summary) -> str:
         if p.count_errors:
             notes.append(f"ERROR: {p.count_errors} rows of point {p.digest[:12]} do not hold the demanded n_pruned.")
     notes += [f"Unreadable: {problem}" for problem in summary.problems]
-    return "\n".join(["Notes", "-----", *(paragraph(f"* {note}") for note in notes)]) if notes else ""
+    return "\n".join(["Notes", "-----", *(paragraph(note, bullet="* ") for note in notes)]) if notes else ""

@@ -1,11 +1,10 @@
-"""The report's tables over several points: fitted exponents beside the theory's, and thresholds against the Beta law."""
+"""The report's table of fitted exponents beside the theory's."""
 
 from simprune.analysis.estimates import Refused
-from simprune.analysis.layout import arrange, table
-from simprune.analysis.report_gaps import section, shown_levels
+from simprune.analysis.layout import arrange, section, table
+from simprune.analysis.report_gaps import shown_levels
 from simprune.analysis.scaling import ExponentFit
 from simprune.analysis.summary import FamilySummary, LevelFit, Summary
-from simprune.analysis.thresholds import ThresholdTest
 from simprune.analysis.wording import quantile_name
 
 
@@ -13,15 +12,16 @@ def exponents_section(summary: Summary) -> str:
     """Return the fitted exponents of 1/d with Theorem 1's, the sharp ones and a comment."""
     title = "6. Exponents: gap ~ d^(-exponent)"
     if not summary.exponents:
-        return section(title, "No two points differ in width alone, so no exponent can be fitted.", "").rstrip()
+        return section(title, "No two points differ in width alone, so no exponent can be fitted.")
     explained = (
-        "Least squares of log quantile on log d over points that differ in width alone. Intervals: bootstrap over the trials, "
-        "pointwise; they do not cover the distance of these widths from the limit, which the local exponents (between "
-        "neighbouring widths) show. Theorem 1 (magnitude, uniform weights) is valid if the truth is at least its alpha; "
-        "sharp: matched by bounds from both sides up to logarithms."
+        "Least squares of log quantile on log d over points that differ in width alone. Intervals: bootstrap over the "
+        "trials, pointwise; they do not cover the distance of these widths from the limit, which the local exponents "
+        "(between neighbouring widths) show. Theorem 1 (magnitude, uniform weights) asks for an exponent of at least its "
+        "alpha; sharp: matched by bounds from both sides up to logarithms. Last column: inside or outside the interval."
     )
-    columns = ["quantile of the gap", "fitted [interval]", "local", "Theorem 1", "sharp", "Latala", "fit against sharp"]
-    return section(title, explained, table(columns, [_family(summary, family) for family in summary.exponents]))
+    columns = ["quantile of the gap", "fitted [interval]", "local", "Theorem 1", "sharp", "Latala", "fit - sharp"]
+    groups = [_family(summary, family) for family in summary.exponents]
+    return section(title, explained, table(columns, groups, label_width=30))
 
 
 def _family(summary: Summary, family: FamilySummary) -> tuple[str, list[list[str]]]:
@@ -58,9 +58,8 @@ def _verdict(family: FamilySummary, fit: ExponentFit) -> str:
         return "BELOW Theorem 1"
     if family.sharp is None:
         return ""
-    if fit.interval.contains(family.sharp):
-        return "sharp inside"
-    return f"sharp {fit.exponent - family.sharp:+.3f}"
+    place = "inside" if fit.interval.contains(family.sharp) else "outside"
+    return f"{fit.exponent - family.sharp:+.3f} {place}"
 
 
 def _headings(summary: Summary) -> dict[int, str]:
@@ -70,55 +69,3 @@ def _headings(summary: Summary) -> dict[int, str]:
 
 def _known(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
-
-
-def thresholds_section(summary: Summary) -> str:
-    """Return the Kolmogorov-Smirnov tests of the thresholds, one row a point, the most suspicious layer shown."""
-    title = "7. Order statistics: threshold |W|_(k+1) against its exact law, H(T) ~ Beta(k+1, D-k)"
-    skipped = f"Not tested: {'; '.join(summary.no_thresholds)}." if summary.no_thresholds else ""
-    if not summary.thresholds:
-        return section(title, skipped or "No rows to test.", "").rstrip()
-    rejected = sum(test.rejected for test in summary.thresholds)
-    n_tests = len(summary.thresholds)
-    explained = (
-        f"Kolmogorov-Smirnov, simultaneous over all {n_tests} tests (points x layers) by Holm's method: if the law holds, the "
-        f"chance of any rejection is at most {summary.threshold_error:g}. Points on the same network share their targets, so "
-        "tests of different alphas are dependent; Holm's method allows that. Rounding and the 2^31 or 2^53 grid of random "
-        f"keys are allowed for. Each row shows the layer with the smallest p-value. {skipped}"
-    ).rstrip()
-    columns = ["widths", "layer", "rows", "mean / expected", "KS statistic", "p", "Holm p", "verdict"]
-    verdict = f"Verdict: {rejected} of {n_tests} rejected" + (
-        ": the order statistics do NOT follow the law." if rejected else "."
-    )
-    return section(title, explained, table(columns, _threshold_rows(summary)) + f"\n\n{verdict}")
-
-
-def _threshold_rows(summary: Summary) -> list[tuple[str, list[list[str]]]]:
-    worst: dict[int, ThresholdTest] = {}
-    for test in summary.thresholds:
-        if test.point not in worst or test.p_value < worst[test.point].p_value:
-            worst[test.point] = test
-    arrangement = arrange([p.point for p in summary.points])
-    return [
-        (group.heading, [_threshold_row(worst[i], label) for i, label in group.rows if i in worst])
-        for group in arrangement.groups
-    ]
-
-
-def _threshold_row(test: ThresholdTest, label: str) -> list[str]:
-    ratio = f"{test.mean / test.expected_mean:.4f}"
-    told = "rejected" if test.rejected else "agrees"
-    return [
-        label,
-        str(test.layer + 1),
-        str(test.n_rows),
-        ratio,
-        f"{test.statistic:.4f}",
-        _p(test.p_value),
-        _p(test.adjusted),
-        told,
-    ]
-
-
-def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"

@@ -4,17 +4,12 @@ from collections.abc import Callable, Sequence
 
 from simprune.analysis.confidence import GapProbability, Proportion
 from simprune.analysis.estimates import Refused
-from simprune.analysis.layout import Arrangement, paragraph, table
+from simprune.analysis.layout import Arrangement, section, table
 from simprune.analysis.quantiles import QuantileEstimate
 from simprune.analysis.summary import PointSummary, Summary
 from simprune.analysis.wording import estimate, interval, number, percent, quantile_name
 
 Row = Sequence[str]
-
-
-def section(title: str, explained: str, body: str) -> str:
-    """Return a titled section; what the table means stands above it."""
-    return "\n".join([title, "-" * len(title), paragraph(explained), "", body])
 
 
 def _rows(
@@ -52,7 +47,7 @@ def _runs(counts: list[str]) -> str:
     if len(set(counts)) == 1:
         return counts[0]
     text = ", ".join(counts)
-    return text if len(text) <= 32 else f"{counts[0]}, ..., {counts[-1]}"
+    return text if len(text) <= 26 else f"{counts[0]}, ..., {counts[-1]}"
 
 
 def shown_levels(summary: Summary) -> list[int]:
@@ -123,7 +118,7 @@ def _probability(p: GapProbability) -> Row:
 
 def _share(p: Proportion) -> str:
     if p.value is None:
-        return "no certified rows"
+        return "no rows"
     return f"{p.value:.3f} {_probabilities(p)}"
 
 
@@ -144,9 +139,9 @@ def relative_section(summary: Summary, arrangement: Arrangement) -> str:
         return [[_side(relative.lower, middle), estimate(relative.attained[middle], 3), _side(relative.upper, middle)]]
 
     explained = (
-        f"The {name} of gap / sup ||F||, with its pointwise interval. Lower: attained gap over a certified bound of sup ||F||. "
-        "Upper: certified gap over the attained output norm. Between: attained gap relative to the attained output norm, "
-        "an estimate that is a bound on neither side."
+        f"The {name} of gap / sup ||F||, with its pointwise interval. Lower: attained gap over a certified bound of "
+        "sup ||F||. Upper: certified gap over the attained output norm. Between: attained gap relative to the attained "
+        "output norm, an estimate that is a bound on neither side."
     )
     return section("5. Relative gap", explained, table(columns, _rows(summary, arrangement, cells)))
 

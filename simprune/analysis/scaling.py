@@ -46,6 +46,8 @@ def quantile_sample(ordered: Doubles, level: float, *, key: str) -> QuantileSamp
     no resampling is needed. The generator is seeded by ``key`` (a digest) and the level alone.
     """
     n, needed = len(ordered), trials_needed(level, error=1.0 - CONFIDENCE, two_sided=True)
+    if not n:
+        return Refused(reason="there are no rows", needed=needed)
     if n < needed:
         return Refused(reason=f"{n} trials are too few for an interval of the {level:g} quantile", needed=needed)
     rank = quantile_rank(n, level)

@@ -10,7 +10,7 @@ from simprune.analysis.estimates import CONFIDENCE, Refused
 from simprune.analysis.exponents import ExponentLaboratory
 from simprune.analysis.families import settings
 from simprune.analysis.quantiles import quantile, upper_limit
-from simprune.analysis.relative import relative_gap
+from simprune.analysis.relative import RelativeGap, relative_gap
 from simprune.analysis.summary import LayerSummary, PointSummary, Results, Summary
 from simprune.analysis.thresholds import ThresholdTest, judged, threshold_law, threshold_tests
 from simprune.design.point import Point
@@ -19,6 +19,7 @@ from simprune.records import Status, TrialTable
 
 Doubles = npt.NDArray[np.float64]
 
+COLUMNS = ("gap_lower", "gap_upper", "output_norm", "noise_floor", "status", "n_pruned", "threshold", "target_norm")
 LEVELS = (0.05, 0.5, 0.95)
 THRESHOLD_ERROR = 0.01
 ERROR = 1.0 - CONFIDENCE
@@ -41,11 +42,15 @@ def summarize(
     summaries: dict[int, PointSummary] = {}
     tests: dict[int, tuple[ThresholdTest, ...]] = {}
     for i in laboratory.reading_order():
-        table = results.table(results.points[i])
+        point = results.points[i]
+        table = results.table(point, only=COLUMNS)
         lower, upper = _ordered(table)
         laboratory.add(i, lower, upper)
-        tests[i] = threshold_tests(table.point, table["threshold"], index=i)
-        summaries[i] = _point(table, lower, upper, epsilons=wanted[i], delta=tolerated, levels=ordered_levels)
+        tests[i] = threshold_tests(point, table["threshold"], index=i)
+        relative = relative_gap(table, trained=results.trained(point), levels=ordered_levels, error=ERROR)
+        summaries[i] = _point(
+            table, lower, upper, relative=relative, epsilons=wanted[i], delta=tolerated, levels=ordered_levels
+        )
     order = range(len(results.points))
     return Summary(
         name=results.name,
@@ -60,7 +65,7 @@ def summarize(
         threshold_error=THRESHOLD_ERROR,
         no_thresholds=_untested(results.points),
         failed_trials=sum(failure.stop - failure.first for failure in results.failed),
-        problems=tuple(str(problem) for problem in results.problems),
+        problems=tuple(f"{name}: {reason}" for name, reason in results.problems.items()),
     )
 
 
@@ -82,7 +87,7 @@ def _epsilons(results: Results, asked: tuple[float, ...]) -> list[tuple[float, .
         return [asked] * len(results.points)
     chosen: list[tuple[float, ...]] = [()] * len(results.points)
     for group in settings(results.points):
-        gaps = [results.table(results.points[i])["gap_lower"] for i in group]
+        gaps = [results.table(results.points[i], only=["gap_lower"])["gap_lower"] for i in group]
         values = chosen_epsilons([float(np.median(gap)) for gap in gaps if len(gap)])
         for i in group:
             chosen[i] = values
@@ -94,6 +99,7 @@ def _point(
     lower: Doubles,
     upper: Doubles,
     *,
+    relative: RelativeGap | Refused,
     epsilons: tuple[float, ...],
     delta: float,
     levels: tuple[float, ...],
@@ -113,7 +119,7 @@ def _point(
         upper=tuple(quantile(upper, level, error=ERROR) for level in levels) if len(upper) else none,
         upper_limit=upper_limit(upper, 1.0 - delta, error=ERROR) if len(upper) else none,
         probabilities=tuple(gap_probability(lower, upper, epsilon=e, delta=delta, error=ERROR) for e in epsilons),
-        relative=relative_gap(table, levels=levels, error=ERROR),
+        relative=relative,
     )
 
 

@@ -1,5 +1,6 @@
 """The summary of a study: everything the report prints, as dataclasses."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from simprune.analysis.scaling import ExponentFit
 from simprune.analysis.thresholds import ThresholdTest
 from simprune.design.point import Point
 from simprune.records import TrialTable
+from simprune.trained.network import TrainedNetwork
 
 
 class Results(Protocol):
@@ -41,11 +43,14 @@ class Results(Protocol):
         """Trials that could not be computed."""
 
     @property
-    def problems(self) -> tuple[Any, ...]:
-        """Parts that could not be read."""
+    def problems(self) -> Mapping[str, str]:
+        """Unreadable parts by name, with reasons."""
 
-    def table(self, point: Point) -> TrialTable:
-        """Return the rows of a point in trial order."""
+    def table(self, point: Point, *, only: Sequence[str] | None = None) -> TrialTable:
+        """Return the rows of a point in trial order, with the columns named in ``only``."""
+
+    def trained(self, point: Point) -> TrainedNetwork | None:
+        """Return the weights of a fixed target, None for a sampled one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

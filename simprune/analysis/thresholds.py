@@ -29,6 +29,7 @@ class ThresholdTest:
     layer: int
     n_rows: int
     mean: float
+    standard_error: float
     expected_mean: float
     statistic: float
     allowance: float
@@ -91,6 +92,7 @@ def threshold_tests(point: Point, thresholds: Doubles, *, index: int) -> tuple[T
                 layer=layer,
                 n_rows=len(rows),
                 mean=float(rows[:, layer].mean()),
+                standard_error=float(rows[:, layer].std() / math.sqrt(len(rows))),
                 expected_mean=law.mean,
                 statistic=statistic,
                 allowance=allowance,

@@ -71,13 +71,11 @@ def amount_text(point: Point) -> str:
     """Return how much the rule prunes, as the design says it."""
     rule = point.rule
     if rule.alpha is not None:
-        return f"alpha = {_amounts(rule.alpha)}"
+        alphas = rule.alpha if isinstance(rule.alpha, tuple) else (rule.alpha,)
+        return f"alpha {', '.join(f'{alpha:g}' for alpha in alphas)}"
     assert rule.pruned_fraction is not None
-    return f"pruned fraction = {_amounts(rule.pruned_fraction)}"
-
-
-def _amounts(value: float | tuple[float, ...]) -> str:
-    return ", ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else f"{value:g}"
+    fractions = rule.pruned_fraction if isinstance(rule.pruned_fraction, tuple) else (rule.pruned_fraction,)
+    return f"pruned {', '.join(percent(fraction) for fraction in fractions)}"
 
 
 def facts(point: Point) -> dict[str, str]:

@@ -18,9 +18,9 @@ Doubles = npt.NDArray[np.float64]
 
 NORMAL_ABOVE = 1e9
 """Above this value of both parameters the incomplete beta function loses digits; the Cornish-Fisher form is within 1e-9."""
-KEY_HALF_STEP = {"float32": 2.0**-32, "float64": 2.0**-54}
+SHARE_ERROR = {"float32": 2.0**-32 + 2.0**-52, "float64": 2.0**-52}
 WEIGHT_ERROR = {"float32": 5e-7, "float64": 4e-16}
-"""Bound of the relative error of a sampled weight; the half step bounds the error of its distribution function's value."""
+"""Bound of the relative error of a sampled weight; SHARE_ERROR bounds the error of H at it (half a key, rounding)."""
 
 
 def beta_cdf(x: npt.ArrayLike, *, a: float, b: float) -> Doubles:
@@ -120,7 +120,7 @@ class ThresholdLaw:
         spread = k * ((n - k) / n) if n else 0.0
         density = self.n_weights * (min(1.0, 1.0 / math.sqrt(2.0 * math.pi * spread)) if spread else 1.0)
         mean, std, _ = _beta_moments(self.a, self.b)
-        error = KEY_HALF_STEP[precision] + min(1.0, mean + 7.0 * std) * WEIGHT_ERROR[precision]
+        error = SHARE_ERROR[precision] + min(1.0, mean + 7.0 * std) * WEIGHT_ERROR[precision]
         return min(1.0, density * error)
 
     def _image(self, level: Doubles, complement: Doubles) -> Doubles:

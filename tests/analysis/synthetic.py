@@ -1,5 +1,6 @@
 """Results with known laws: thresholds from the exact Beta law, gaps that are power laws of the width times noise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from simprune.model.network import NetworkSpec, SampledTarget
 from simprune.model.pruning import AbstractPruningRule, MagnitudePruning
 from simprune.records import Status, TrialTable
 from simprune.theory.order_statistics import ThresholdLaw
+from simprune.trained.network import TrainedNetwork
 
 
 def make_point(
@@ -81,13 +83,16 @@ class SyntheticResults:
     epsilons: tuple[float, ...] = ()
     delta: float = 0.05
     failed: tuple[Any, ...] = ()
-    problems: tuple[Any, ...] = ()
+    problems: dict[str, str] = field(default_factory=dict)
     reads: list[Point] = field(default_factory=list)
 
     @property
     def points(self) -> tuple[Point, ...]:
         return tuple(table.point for table in self.tables)
 
-    def table(self, point: Point) -> TrialTable:
+    def trained(self, point: Point) -> TrainedNetwork | None:
+        return None
+
+    def table(self, point: Point, *, only: Sequence[str] | None = None) -> TrialTable:
         self.reads.append(point)
         return next(table for table in self.tables if table.point == point)
