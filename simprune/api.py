@@ -1,5 +1,6 @@
 """The Python interface: designs are run, results opened, trials rebuilt. Everything heavy is imported when it is used."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from simprune.schedulers.base import AbstractScheduler
 
 BACKENDS = ("auto", "cpu", "reference", "cuda")
-SCHEDULERS = ("local", "serial")
+_log = logging.getLogger("simprune")
 
 
 def run(
@@ -30,12 +31,13 @@ def run(
     workers: int | None = None,
     progress: "Callable[[Progress], None] | None" = None,
     stop: "StopRequest | None" = None,
+    notice: Callable[[str], object] = _log.warning,
 ) -> "RunReport":
     """Complete what the folder ``results`` misses of a design (or of the design in a file); nothing is computed twice.
 
     ``scheduler`` is "local" (``workers`` processes, by default one a processor), "serial" (this process) or the
-    address of a Dask scheduler, "tcp://host:port". None of them changes a number. Raises InputError for what must be
-    mended before a run; what was stored stays.
+    address of a Dask scheduler, "tcp://host:port". None of them changes a number. ``notice`` is told of damaged
+    parts that were set aside. Raises InputError for what must be mended before a run; what was stored stays.
     """
     from simprune.engine import run as complete
     from simprune.store.folder import FolderStore
@@ -45,6 +47,8 @@ def run(
     with closing(_scheduler(scheduler, workers)) as chosen:
         compute = open_backend(name, threads=n_parallel(scheduler, workers) if scheduler == "serial" else 1)
         with FolderStore.open(results, study, provenance={"backend": name, **_libraries()}) as store:
+            for damaged in store.quarantined:
+                notice(damaged)
             return complete(study, backend=compute, scheduler=chosen, store=store, progress=progress, stop=stop)
 
 

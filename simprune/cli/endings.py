@@ -1,7 +1,5 @@
 """How a command ends: exit codes, and one sentence instead of a traceback for everything that a user can mend."""
 
-import errno
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -21,7 +19,6 @@ class Commands(click.Group):
         """Run a command and exit."""
         try:
             code = super().main(args, **(extra | {"prog_name": "simprune", "standalone_mode": False}))
-            sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(MEND)
@@ -34,10 +31,6 @@ class Commands(click.Group):
         except MemoryError:
             _end("the work must fit into memory, got more than there is; take smaller widths or fewer workers", MEND)
         except OSError as error:
-            if error.errno == errno.EPIPE:
-                # The reader of our output has gone; a second error while Python closes stdout would be noise.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                sys.exit(0)
             where = f" for {error.filename}" if error.filename else ""
             _end(f"the system must play along{where}, it said '{error.strerror or error}'; mend that and run again", MEND)
         sys.exit(code if isinstance(code, int) else 0)

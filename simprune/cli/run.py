@@ -42,7 +42,16 @@ def run(design: Path, *, results: Path | None, backend: str, scheduler: str, wor
         return
     stop = StopRequest()
     with stop.on_signals(), reporter(stop, news=lambda: _news(name, asked=backend, continued=bool(begun))) as show:
-        report = api.run(study, folder, backend=name, scheduler=scheduler, workers=workers, progress=show, stop=stop)
+        report = api.run(
+            study,
+            folder,
+            backend=name,
+            scheduler=scheduler,
+            workers=workers,
+            progress=show,
+            stop=stop,
+            notice=lambda text: click.echo(f"damaged: {text}", err=True),
+        )
     given = {"-o": results, "--backend": backend, "--scheduler": scheduler, "--workers": workers}
     again = shlex.join(["simprune", "run", str(design), *(text for pair in given.items() for text in _option(*pair))])
     _tell(report, folder, again)

@@ -1,0 +1,5 @@
+"""``python -m simprune.cli``."""
+
+from simprune.cli import main
+
+main()
