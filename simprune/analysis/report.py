@@ -3,6 +3,7 @@
 from simprune.analysis.layout import Arrangement, arrange, paragraph
 from simprune.analysis.report_exponents import exponents_section
 from simprune.analysis.report_gaps import gap_sections, points_section, probability_section, relative_section
+from simprune.analysis.report_short import short_section
 from simprune.analysis.report_thresholds import thresholds_section
 from simprune.analysis.summary import Summary
 
@@ -10,8 +11,10 @@ from simprune.analysis.summary import Summary
 def render(summary: Summary) -> str:
     """Return the report, at most 110 columns wide, without colours."""
     arrangement = arrange([point.point for point in summary.points])
-    sections = [_head(summary, arrangement), points_section(summary, arrangement)]
-    if any(point.trials for point in summary.points):
+    computed = any(point.trials for point in summary.points)
+    sections = [_head(summary, arrangement), short_section(summary) if computed else ""]
+    sections.append(points_section(summary, arrangement))
+    if computed:
         sections += [*gap_sections(summary, arrangement), probability_section(summary, arrangement)]
         sections += [relative_section(summary, arrangement), exponents_section(summary), thresholds_section(summary)]
     sections.append(_notes(summary))
@@ -46,6 +49,11 @@ def _notes(summary: Summary) -> str:
         )
     if any(p.point.rule.alpha for p in summary.points):
         notes.append("A larger alpha is MILDER pruning: floor(D^(1 - alpha)) weights of a layer go.")
+    if any(p.point.network.distribution is None for p in summary.points):
+        notes.append(
+            "A trained target is one fixed network: probabilities and quantiles are over random masks and random starts. "
+            "Magnitude pruning of it has one true gap; the spread of its attained values is that of the search alone."
+        )
     for p in summary.points:
         if p.count_errors:
             notes.append(f"ERROR: {p.count_errors} rows of point {p.digest[:12]} do not hold the demanded n_pruned.")

@@ -38,6 +38,7 @@ def test_report_is_narrow_and_holds_every_section() -> None:
     text = render(summarize(study(epsilons=(0.05, 0.2))))
     assert max(len(line) for line in text.splitlines()) <= 110
     for title in (
+        "In short",
         "1. Points",
         "2. Gap, attained",
         "3. Gap, certified",
@@ -91,6 +92,17 @@ def test_exponents_stand_beside_the_theory() -> None:
     assert (constant.theorem1, constant.sharp) == (None, 0.0)
     median = next(f for f in square.fits if f.side == "lower" and f.level == 0.5)
     assert median.fit.exponent == pytest.approx(0.9, abs=0.06)
+
+
+def test_findings_come_first_and_are_counts_of_the_tables() -> None:
+    summary = summarize(study(epsilons=(0.05, 9.0)))
+    claims = [p.claim for point in summary.points for p in point.probabilities]
+    text = " ".join(render(summary).split("1. Points")[0].split())
+    assert "asked 18 times" in text
+    assert f"proved {claims.count('holds')} times, disproved {claims.count('fails')} times" in text
+    assert claims.count("holds") >= 9
+    assert "in 1 of 1 families (table 6)" in text
+    assert "0 of 12 tests" in text
 
 
 def test_wrong_thresholds_are_announced() -> None:
@@ -197,6 +209,7 @@ def test_trained_networks_are_labelled_by_amount() -> None:
     assert "no exponent can be fitted" in text
     assert "\n  alpha 0.1 " in text
     assert "weights are fixed" in text
+    assert "A trained target is one fixed network" in text
 
 
 def test_json_is_strict_and_complete() -> None:
