@@ -20,8 +20,9 @@ def _claims(summary: Summary) -> list[str]:
     if not claims:
         return []
     return [
-        f"P(gap <= epsilon) >= {1 - summary.delta:g}, asked {claims.total()} times (table 4): proved {claims['holds']} times, "
-        f"disproved {claims['fails']} times, open {claims['open']} times."
+        f"P(gap <= epsilon) >= {1 - summary.delta:g}, asked {claims.total()} times (table 4): "
+        f"it holds {claims['holds']} times, "
+        f"fails {claims['fails']} times and stays open {claims['open']} times."
     ]
 
 

@@ -99,7 +99,7 @@ def test_findings_come_first_and_are_counts_of_the_tables() -> None:
     claims = [p.claim for point in summary.points for p in point.probabilities]
     text = " ".join(render(summary).split("1. Points")[0].split())
     assert "asked 18 times" in text
-    assert f"proved {claims.count('holds')} times, disproved {claims.count('fails')} times" in text
+    assert f"holds {claims.count('holds')} times, fails {claims.count('fails')} times" in text
     assert claims.count("holds") >= 9
     assert "in 1 of 1 families (table 6)" in text
     assert "0 of 12 tests" in text
