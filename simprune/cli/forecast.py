@@ -21,8 +21,9 @@ from simprune.records import Ranges
 from simprune.store.results import open_results
 
 # Rates of one core of a processor of about 2020; they are good to a factor of three or so.
-FLOPS: Mapping[str, float] = {"cpu": 6e9, "reference": 1.5e9}
+FLOPS: Mapping[str, float] = {"cpu": 2e10, "reference": 1.5e9}
 WEIGHTS_PER_SECOND: Mapping[str, float] = {"cpu": 1e8, "reference": 5e6}
+POINT_SECONDS: Mapping[str, float] = {"cpu": 1e-4, "reference": 2e-3}
 START_SECONDS = 3.0
 WORKER_BYTES = 200e6
 
@@ -57,7 +58,8 @@ def trial_seconds(points: Sequence[Point], *, backend: str) -> float:
     network = points[0].network
     n_weights = sum(network.n_weights)
     flops = sum(_flops(estimator, point) for point in points for estimator in point.estimators)
-    return flops / FLOPS[backend] + (1 + len(points)) * n_weights / WEIGHTS_PER_SECOND[backend]
+    weights = (1 + len(points)) * n_weights
+    return flops / FLOPS[backend] + weights / WEIGHTS_PER_SECOND[backend] + len(points) * POINT_SECONDS[backend]
 
 
 def _flops(estimator: AbstractGapEstimator, point: Point) -> float:
@@ -67,7 +69,7 @@ def _flops(estimator: AbstractGapEstimator, point: Point) -> float:
     if isinstance(estimator, Sampled):
         return 4.0 * n_weights * estimator.samples
     if isinstance(estimator, Spectral):
-        return sum(8.0 * d_out * d_in * min(d_out, d_in) for d_out, d_in in point.network.shapes)
+        return sum(2.0 * d_out * d_in * min(d_out, d_in) for d_out, d_in in point.network.shapes)
     return 0.0
 
 
