@@ -2,8 +2,6 @@
 
 import logging
 import os
-import shutil
-import tempfile
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -13,11 +11,13 @@ from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
 from simprune.model.errors import InputError
+from simprune.schedulers.scratch import scratch_folder
 from simprune.schedulers.spawning import SpawnGuard, nanny_class
 
 CONNECT_SECONDS = 8
 WORKERS_SECONDS = 30
 MEMORY_SHARE = 0.8
+START_ATTEMPTS = 3
 SETTINGS = {
     # One death is enough for a report: the engine tries the block again by itself, in halves and alone.
     "distributed.scheduler.allowed-failures": 1,
@@ -61,23 +61,9 @@ class LocalPool(Pool):
     def __init__(self, n_workers: int) -> None:
         self._n_workers = n_workers
         with ExitStack() as stack:
-            folder = tempfile.mkdtemp(prefix="simprune-workers-")
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            folder = str(stack.enter_context(scratch_folder()))
             stack.enter_context(dask.config.set(SETTINGS | {"temporary-directory": folder}))
-            guard = SpawnGuard()
-            with guard:
-                self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=n_workers,
-                    threads_per_worker=1,
-                    worker_class=nanny_class(guard),
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-                    memory_limit=int(MEMORY_SHARE * MEMORY_LIMIT / n_workers),
-                    local_directory=folder,
-                    preload=["simprune.schedulers.worker_setup"],
-                    silence_logs=logging.CRITICAL + 1,
-                )
+            self._cluster = _start(n_workers, folder)
             stack.callback(self._cluster.close)
             self.client = Client(self._cluster, set_as_default=False)  # type: ignore[no-untyped-call]
             stack.callback(self.client.close)
@@ -85,7 +71,7 @@ class LocalPool(Pool):
 
     def heal(self) -> None:
         # Dask forgets a worker for good if it is away some time after an earlier loss.
-        self._cluster.scale(self._n_workers)  # type: ignore[no-untyped-call]
+        self._cluster.scale(self._n_workers)
 
     def n_threads(self) -> int:
         return self._n_workers
@@ -119,10 +105,37 @@ class RemotePool(Pool):
             self._stack.close()
 
 
+def _start(n_workers: int, folder: str) -> Any:
+    """Start the cluster, again if a worker dies while it starts (out of memory, killed)."""
+    guard = SpawnGuard()
+    reason: BaseException | None = None
+    for _ in range(START_ATTEMPTS):
+        try:
+            with guard:
+                return LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=n_workers,
+                    threads_per_worker=1,
+                    worker_class=nanny_class(guard),
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                    memory_limit=int(MEMORY_SHARE * MEMORY_LIMIT / n_workers),
+                    local_directory=folder,
+                    preload=["simprune.schedulers.worker_setup"],
+                    silence_logs=logging.CRITICAL + 1,
+                )
+        except (RuntimeError, OSError) as error:
+            reason = error.__cause__ or error
+    raise InputError(
+        f"{n_workers} worker processes must start, {START_ATTEMPTS} attempts ended with '{_one_line(reason)}'; "
+        "check memory and process limits, or take fewer workers"
+    ) from reason
+
+
 def default_workers() -> int:
     """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def _one_line(error: BaseException) -> str:
+def _one_line(error: BaseException | None) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
