@@ -1,6 +1,7 @@
 """The record of a run: which points, how many trials, and what made them. ``run.json`` and the root of a packed file."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from simprune.design.design import Design
 from simprune.design.point import Point
+from simprune.rng import canonical_json
 from simprune.store.errors import StoreError
 from simprune.store.provenance import continued
 
@@ -75,7 +77,8 @@ def to_json(record: RunRecord) -> str:
         "points": [{"digest": digest, "point": point.to_dict()} for digest, point in pairs],
         "text": record.text,
     }
-    return json.dumps(plain, indent=1, default=str)
+    plain = json.loads(json.dumps(plain, default=str))
+    return json.dumps({**plain, "crc32": _checksum(plain)}, indent=1)
 
 
 def from_json(text: str | bytes, *, origin: str) -> RunRecord:
@@ -83,6 +86,8 @@ def from_json(text: str | bytes, *, origin: str) -> RunRecord:
     try:
         plain = json.loads(text)
         require_format(plain.get("filetype"), plain.get("format_version"), origin=origin)
+        if plain.pop("crc32") != _checksum(plain):
+            raise ValueError("its checksum does not match")
         return RunRecord(
             fingerprint=str(plain["fingerprint"]),
             points=tuple(Point.from_dict(p["point"]) for p in plain["points"]),
@@ -102,6 +107,10 @@ def from_json(text: str | bytes, *, origin: str) -> RunRecord:
             f"{origin} must describe a run, but it cannot be understood ({type(error).__name__}: {error}); "
             "restore the file or choose another folder"
         ) from error
+
+
+def _checksum(plain: Mapping[str, Any]) -> int:
+    return zlib.crc32(canonical_json(plain))
 
 
 def require_format(filetype: object, version: object, *, origin: str) -> None:

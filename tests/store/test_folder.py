@@ -3,6 +3,7 @@
 import json
 import os
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 
 from simprune.design.design import Design
 from simprune.model.errors import InputError
+from simprune.rng import canonical_json
 from simprune.store import folder as folder_module
 from simprune.store.errors import StoreError
 from simprune.store.failures import FailedTrials
 from simprune.store.folder import COALESCE_BYTES, FolderStore
 from simprune.store.networks import load_network
+from simprune.store.results import open_results
 from tests.store.factories import a_batch, a_design, a_fixed_point, a_network, a_point, a_quick_batch, equal
 
 POINT = a_point()
@@ -158,8 +161,18 @@ def test_a_newer_format_is_refused(folder: Path) -> None:
     (folder / "run.json").write_text(json.dumps(told | {"format_version": "2.0"}))
     with pytest.raises(InputError, match=r"format version 1\.0 or older, got 2\.0; install a newer simprune"):
         opened(folder)
-    (folder / "run.json").write_text(json.dumps(told | {"format_version": "1.7"}))
+    del told["crc32"]
+    told["format_version"] = "1.7"
+    (folder / "run.json").write_text(json.dumps(told | {"crc32": zlib.crc32(canonical_json(told))}))
     opened(folder).close()
+
+
+def test_a_record_that_was_changed_is_refused(folder: Path) -> None:
+    text = (folder / "run.json").read_text()
+    (folder / "run.json").write_text(text.replace('"trials": 100', '"trials": 101'))
+    for attempt in (opened, open_results):
+        with pytest.raises(InputError, match="its checksum does not match"):
+            attempt(folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"filetype": "other"}', '{"filetype": "simprune results"}'])
