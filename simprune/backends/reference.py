@@ -100,7 +100,7 @@ class ReferenceOps:
         )
 
     def linear_gap(self, pruned: ReferencePruned) -> Doubles:
-        return bounds.linear_gap(self.weights, self.biases, pruned.deltas)
+        return bounds.linear_gap(self.weights, pruned.deltas)
 
     def bias_norms(self) -> tuple[float, ...]:
         return tuple(bounds.vector_norm_bound(b) for b in self.biases)

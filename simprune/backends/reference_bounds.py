@@ -94,16 +94,16 @@ def norm_bounds(matrices: Sequence[Doubles]) -> Doubles:
     return norms * SVD_SLACK
 
 
-def linear_gap(weights: Sequence[Doubles], biases: Sequence[Doubles], deltas: Sequence[Doubles]) -> Doubles:
-    """Return upper bounds of sup ||f(x) - F(x)|| of networks whose activation is the identity, ``[n_trials]``.
+def linear_gap(weights: Sequence[Doubles], deltas: Sequence[Doubles]) -> Doubles:
+    """Return upper bounds of ||f - F|| for networks that are products of matrices P and P + dP, ``[n_trials]``.
 
-    Such a network is x -> P x + c. The columns of ``[P | c]`` are carried through the layers with their difference
-    and a componentwise error bound, as in ``evaluate``; the bound is sigma_max(dP) + ||dc|| + ||err||_F.
+    P, dP and a componentwise error bound are carried through the layers as in ``evaluate``, with the unit matrix for x;
+    the bound is sigma_max(dP) + ||err(dP)||_F.
     """
     n_trials, _, d_in = weights[0].shape
-    product = np.broadcast_to(np.eye(d_in, d_in + 1), (n_trials, d_in, d_in + 1))
+    product = np.broadcast_to(np.eye(d_in), (n_trials, d_in, d_in))
     moved = err_product = err_moved = np.zeros_like(product)
-    for weight, bias, delta in zip(weights, biases, deltas, strict=True):
+    for weight, delta in zip(weights, deltas, strict=True):
         size, delta_size, g = np.abs(weight), np.abs(delta), gamma(weight.shape[2])
         both = product + moved
         err_both = err_product + err_moved + EPS * np.abs(both)
@@ -112,12 +112,8 @@ def linear_gap(weights: Sequence[Doubles], biases: Sequence[Doubles], deltas: Se
         err_product = size @ err_product + g * (size @ np.abs(product))
         moved = weight @ moved - delta @ both
         product = weight @ product
-        product[:, :, -1] += bias
-        err_product[:, :, -1] += g * np.abs(bias)
-    largest = np.linalg.svd(moved[:, :, :-1], compute_uv=False)[:, 0]
-    offset = np.linalg.norm(moved[:, :, -1], axis=1)
-    bound: Doubles = (largest + offset) * SVD_SLACK + SLACK * np.linalg.norm(err_moved, axis=(1, 2))
-    return bound
+    largest = np.linalg.svd(moved, compute_uv=False)[:, 0]
+    return np.asarray(largest * SVD_SLACK + SLACK * np.linalg.norm(err_moved, axis=(1, 2)), dtype=np.float64)
 
 
 def vector_norm_bound(vector: Doubles) -> float:

@@ -70,7 +70,7 @@ class Ops(Protocol):
         """Return certified upper bounds of ||W*||, ||W|| and ||Delta|| for every layer."""
 
     def linear_gap(self, pruned: Any) -> Doubles:
-        """Return certified upper bounds of the gap of a linear network, the largest singular value of f - F."""
+        """Return certified upper bounds of the largest singular value of f - F, for linear networks without biases."""
 
     def bias_norms(self) -> tuple[float, ...]:
         """Return upper bounds of ||b_l||, one a layer."""

@@ -36,8 +36,9 @@ class Spectral(AbstractGapEstimator):
             norms = LayerNorms(target=nothing, pruned=nothing, delta=nothing)
             return UpperEstimate(gap=np.full(len(trials), np.inf), norms=norms)
         norms = ops.layer_norms(pruned)
-        gap = telescoped_gap(ops.network, norms, ops.bias_norms())
-        if ops.network.is_linear:
+        biases = ops.bias_norms()
+        gap = telescoped_gap(ops.network, norms, biases)
+        if ops.network.is_linear and not any(biases):
             gap = np.minimum(gap, ops.linear_gap(pruned))
         gap = np.where(wanted, gap, np.inf)
         rows = wanted[:, None]

@@ -1,23 +1,8 @@
-"""Every backend that can be imported passes the same tests."""
-
-import importlib.util
+"""Every backend passes the same tests."""
 
 import pytest
 
-from simprune.backends.reference import ReferenceBackend
-
-
-def all_backends():
-    """One object of each backend; a module that is there must be importable."""
-    found = [ReferenceBackend()]
-    if importlib.util.find_spec("simprune.backends.cpu") is not None:
-        from simprune.backends.cpu import CpuBackend
-
-        found.append(CpuBackend())
-    return found
-
-
-BACKENDS = all_backends()
+from tests.conformance.backends import BACKENDS
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
