@@ -5,7 +5,7 @@ import numpy as np
 from simprune.backends.compile import inner, kernel
 from simprune.backends.pair import column_norms, difference, forward, gap_gradient, move, output_gradient, transpose
 from simprune.backends.sampling import mask_keys32, mask_keys64, sample_layer32, sample_layer64
-from simprune.backends.selection import compress_rows, list_at_most, select, smallest_kept
+from simprune.backends.selection import compress_rows, list_at_most, narrow, select, smallest_kept
 
 
 @kernel
@@ -47,13 +47,29 @@ def transpose_all(weights, widths, at, out):
 
 
 @kernel
-def prune_smallest(shape, weights, keys, ranks, brackets, by_weight, entries, counts, thresholds):
+def list_candidates(shape, keys, highs, candidates):
+    """List the keys <= ``highs[layer]`` of every layer and trial once, for rules that prune different numbers of them.
+
+    ``candidates`` = (room, indices ``[n_trials, room]``, counts ``[n_trials, depth]``); a count of -1 means no room.
+    """
+    _, at, _ = shape
+    room, index, counts = candidates
+    for t in range(counts.shape[0]):
+        for layer in range(counts.shape[1]):
+            part = index[t, room[layer] : room[layer + 1]]
+            counts[t, layer] = list_at_most(keys[t, at[layer] : at[layer + 1]], highs[layer], part)
+
+
+@kernel
+def prune_smallest(shape, weights, keys, ranks, brackets, candidates, by_weight, entries, counts, thresholds):
     """Prune the ``ranks[layer]`` smallest keys of every layer and trial; fill the compressed rows of -Delta.
 
-    ``brackets`` ``[2, depth]`` holds keys around the wanted rank; ``by_weight`` says that keys rank like magnitudes.
+    ``brackets`` ``[2, depth]`` holds keys around the wanted rank, ``candidates`` lists that contain all smaller keys;
+    ``by_weight`` says that keys rank like magnitudes.
     """
     widths, at, _ = shape
     room, starts, columns, values = entries
+    listed_room, listed, n_listed = candidates
     n, depth = counts.shape
     index = np.empty(_largest(at), np.int32)
     scratch = np.empty(index.size, keys.dtype)
@@ -61,8 +77,13 @@ def prune_smallest(shape, weights, keys, ranks, brackets, by_weight, entries, co
         first = 0
         for layer in range(depth):
             a, b = at[layer], at[layer + 1]
-            k = ranks[layer]
-            kept = select(keys[t, a:b], k, brackets[0, layer], brackets[1, layer], index, scratch)
+            k, low, high = ranks[layer], brackets[0, layer], brackets[1, layer]
+            if n_listed[t, layer] >= 0:
+                begin = listed_room[layer]
+                found = narrow(keys[t, a:b], high, listed[t, begin : begin + n_listed[t, layer]], index)
+            else:
+                found = list_at_most(keys[t, a:b], high, index)
+            kept = select(keys[t, a:b], k, low, high, index, found, scratch)
             counts[t, layer] = k
             if by_weight:
                 thresholds[t, layer] = np.inf if kept < 0 else np.abs(np.float64(weights[t, a + kept]))

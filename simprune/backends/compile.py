@@ -41,24 +41,29 @@ def cache_directory() -> Path:
 
 
 CACHE = cache_directory()
+WITHOUT_WRAPPERS: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # numpy's error model: a division by zero gives inf or nan and never raises inside a kernel. No fast-math: the order of
 # operations is the order written, so that results are the same bits everywhere. nogil: trials run in threads.
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "nogil": True}
+OPTIONS: Any = {"error_model": "numpy", "fastmath": False, "nogil": True}
 
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel that Python calls: lazily, cached on disk."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(CACHE)
+    settings: Any = config
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = str(CACHE)
     try:
         return njit(cache=True, **OPTIONS)(function)
     finally:
-        config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 def inner(function: Callable[..., Any]) -> Any:
-    """Compile a function that only kernels call: without the wrappers for Python, which cost compile time."""
-    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+    """Compile a function that only kernels call, without the wrappers for Python, which cost compile time.
+
+    Calling it from Python crashes the process: what tests or benchmarks call is a ``kernel``.
+    """
+    return njit(**WITHOUT_WRAPPERS, **OPTIONS)(function)
 
 
 def leaf(function: Callable[..., Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from simprune.backends import batch, certificates, evaluation
 from simprune.backends.base import AbstractBackend, Trial, Trials
 from simprune.backends.elementwise import CODES
+from simprune.backends.memory import keep_freed_memory
 from simprune.backends.sampling import LAW_CODES, sphere_inputs
 from simprune.backends.selection import bracket
 from simprune.design.point import Point
@@ -22,7 +23,9 @@ from simprune.trained.network import TrainedNetwork
 
 CACHE_BYTES = 2 << 20
 MAX_BATCH = 64
+TOP_KEY = {"float32": (1 << 31) - 1, "float64": (1 << 53) - 1}
 Array = npt.NDArray[Any]
+Candidates = tuple[Array, Array, Array]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class Layout:
     mask_streams: Array
 
     @classmethod
+    @lru_cache(maxsize=64)
     def of(cls, network: NetworkSpec) -> "Layout":
         """Compute the layout of a network."""
         layers = range(network.depth)
@@ -143,33 +147,48 @@ class CpuOps:
         return keys
 
     def prune(self, rules: Sequence[AbstractPruningRule]) -> list[CpuPruned]:
-        """Prune the batch by every rule."""
-        return [self._prune_exactly(rule) if rule.exact_count else self._prune_each(rule, tight=True) for rule in rules]
+        """Prune the batch by every rule; exact rules with the same score share one pass over the keys."""
+        lists = {}
+        for is_random in (False, True):
+            exact = [rule for rule in rules if rule.exact_count and rule.is_random is is_random]
+            lists[is_random] = self._candidates(exact, self._mask_keys if is_random else self._keys) if exact else None
+        return [
+            self._prune_exactly(rule, lists[rule.is_random]) if rule.exact_count else self._prune_each(rule, tight=True)
+            for rule in rules
+        ]
 
-    def _prune_exactly(self, rule: AbstractPruningRule) -> CpuPruned:
-        ranks = [rule.n_pruned(n, layer) for layer, n in enumerate(self.network.n_weights)]
+    def _candidates(self, rules: Sequence[AbstractPruningRule], keys: Array) -> Candidates:
+        counts = np.full((self.n_trials, self.network.depth), -1, dtype=np.int64)
+        if len(rules) == 1:
+            return np.zeros(self.network.depth + 1, dtype=np.int64), np.empty((self.n_trials, 0), dtype=np.int32), counts
+        plans = [self._plan(rule) for rule in rules]
+        most = np.max([ranks for ranks, _ in plans], axis=0)
+        highs = np.max([brackets[1] for _, brackets in plans], axis=0)
+        room = _offsets([k + 12 * int(k**0.5) + 128 for k in most.tolist()])
+        candidates = (room, np.empty((self.n_trials, int(room[-1])), dtype=np.int32), counts)
+        batch.list_candidates(self._shape, keys, highs, candidates)
+        return candidates
+
+    def _prune_exactly(self, rule: AbstractPruningRule, candidates: Candidates | None) -> CpuPruned:
+        ranks, brackets = self._plan(rule)
         keys = self._mask_keys if rule.is_random else self._keys
-        brackets = np.array([self._bracket(rule, layer, k) for layer, k in enumerate(ranks)], dtype=self._key_dtype)
-        pruned = self._room_for(ranks)
-        args = (self._shape, self.weights, keys, np.array(ranks), np.ascontiguousarray(brackets.T), not rule.is_random)
+        pruned = self._room_for(ranks.tolist())
+        args = (self._shape, self.weights, keys, ranks, brackets, candidates, not rule.is_random)
         batch.prune_smallest(*args, pruned.entries, pruned.n_pruned, pruned.threshold)
         return pruned
 
-    def _bracket(self, rule: AbstractPruningRule, layer: int, k: int) -> tuple[int, int]:
-        n, top = self.network.n_weights[layer], self._top_key
-        distribution = self.network.distribution
-        if rule.is_random or (distribution is not None and distribution.is_continuous):
-            return bracket(n, k, top)
-        if distribution is not None:
-            return 0, 0
-        keys = self._keys[0, self._layout.at[layer] : self._layout.at[layer + 1]]
-        nearby = sorted({max(k - 1, 0), min(k, n - 1)})
-        found = np.partition(keys, nearby)[nearby]
-        return int(found[0]), int(found[-1])
+    def _plan(self, rule: AbstractPruningRule) -> tuple[Array, Array]:
+        if rule.is_random or self._trained is None:
+            return _plan(rule, self.network, self._dtype.name)
+        ranks = [rule.n_pruned(n, layer) for layer, n in enumerate(self.network.n_weights)]
+        brackets = np.array([self._ranked_keys(layer, k) for layer, k in enumerate(ranks)], dtype=self._key_dtype)
+        return np.array(ranks), np.ascontiguousarray(brackets.T)
 
-    @property
-    def _top_key(self) -> int:
-        return (1 << 31) - 1 if self._dtype == np.float32 else (1 << 53) - 1
+    def _ranked_keys(self, layer: int, k: int) -> tuple[int, int]:
+        keys = self._keys[0, self._layout.at[layer] : self._layout.at[layer + 1]]
+        nearby = sorted({max(k - 1, 0), min(k, len(keys) - 1)})
+        found = np.partition(keys, nearby)[nearby]
+        return (int(found[0]) if k else 0), int(found[-1])
 
     def _prune_each(self, rule: AbstractPruningRule, *, tight: bool) -> CpuPruned:
         bits = 31 if self._dtype == np.float32 else 53
@@ -178,7 +197,7 @@ class CpuOps:
         bounds = np.array([(k << bits) // n for k, n in zip(expected, weights, strict=True)], dtype=np.int64)
         room = [min(n, k + 12 * int(k**0.5) + 64) if tight else n for k, n in zip(expected, weights, strict=True)]
         pruned = self._room_for(room)
-        limits = np.minimum(bounds, self._top_key).astype(self._key_dtype)
+        limits = np.minimum(bounds, TOP_KEY[self._dtype.name]).astype(self._key_dtype)
         batch.prune_below(
             self._shape, self.weights, self._mask_keys, limits, pruned.entries, pruned.n_pruned, pruned.threshold
         )
@@ -289,6 +308,7 @@ class CpuBackend(AbstractBackend):
 
     def open(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> CpuOps:
         """Sample the targets of a micro-batch."""
+        keep_freed_memory()
         return CpuOps(point, trials, trained)
 
     def batch_size(self, point: Point) -> int:
@@ -325,3 +345,16 @@ class CpuBackend(AbstractBackend):
 
 def _offsets(sizes: Sequence[int]) -> Array:
     return np.concatenate([[0], np.cumsum(np.asarray(sizes, dtype=np.int64))]).astype(np.int64)
+
+
+@lru_cache(maxsize=1024)
+def _plan(rule: AbstractPruningRule, network: NetworkSpec, precision: str) -> tuple[Array, Array]:
+    """Return the ranks ``[depth]`` and theoretical brackets ``[2, depth]`` of i.i.d. keys."""
+    ranks = [rule.n_pruned(n, layer) for layer, n in enumerate(network.n_weights)]
+    law = network.distribution
+    if not rule.is_random and law is not None and not law.is_continuous:
+        brackets = [(0, 0)] * len(ranks)
+    else:
+        brackets = [bracket(n, k, TOP_KEY[precision]) for n, k in zip(network.n_weights, ranks, strict=True)]
+    dtype = np.int32 if precision == "float32" else np.int64
+    return np.array(ranks), np.ascontiguousarray(np.array(brackets, dtype=dtype).T)

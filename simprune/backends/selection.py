@@ -15,19 +15,20 @@ from simprune.backends.tiles import compare_lanes, lowest_bit
 _at_most = compare_lanes(or_equal=True)
 LANES = 32
 MISSED = -1
-WIDTH = 6.0
+WIDTH = 4.5
+SLACK = 8.0
 
 
 def bracket(n: int, k: int, top: int) -> tuple[int, int]:
-    """Return keys that the k-th and (k+1)-th of n i.i.d. uniform keys in 0..top lie between, but for a chance of 1e-8."""
+    """Return keys around the k-th and (k+1)-th of n i.i.d. uniform keys in 0..top; they miss with a chance of about 1e-5."""
     share = k / n
-    spread = WIDTH * math.sqrt(n * share * (1.0 - share)) + WIDTH * WIDTH
+    spread = WIDTH * math.sqrt(n * share * (1.0 - share)) + SLACK
     low = max(0.0, (k - spread) / n)
     high = min(1.0, (k + 1 + spread) / n)
     return int(low * top), top if high >= 1.0 else int(high * top)
 
 
-@inner
+@kernel
 def list_at_most(keys, high, index):
     """Write the increasing indices of all keys <= high to ``index``; return their number, or MISSED if they do not fit."""
     count, room, whole = 0, index.size, keys.size - keys.size % LANES
@@ -51,66 +52,75 @@ def list_at_most(keys, high, index):
 
 
 @inner
-def sort(values):
-    """Sort in place by Shell's method: the arrays are short, and NumPy's sort takes seconds to compile."""
-    gap = 1
-    while gap < values.size:
-        gap = 9 * gap // 4 + 1
-    while gap > 1:
-        gap = 4 * (gap - 1) // 9
-        gap = max(gap, 1)
-        for i in range(gap, values.size):
-            value, j = values[i], i
-            while j >= gap and values[j - gap] > value:
-                values[j] = values[j - gap]
-                j -= gap
-            values[j] = value
+def count_at_most(values, bound):
+    """Return how many values are <= bound."""
+    count = np.int32(0)
+    for i in range(values.size):
+        count += np.int32(values[i] <= bound)
+    return count
 
 
 @inner
-def keep_smallest(keys, k, low, index, n_listed, scratch):
+def ranked(values, rank, low, high):
+    """Return the value of rank 1, 2, ... among values in low..high, by bisection of the range.
+
+    Every step counts the whole array without a branch, which beats moving elements about up to some ten thousand.
+    """
+    least, most = np.int64(low), np.int64(high)
+    while least < most:
+        middle = least + (most - least) // 2
+        if count_at_most(values, values.dtype.type(middle)) >= rank:
+            most = middle
+        else:
+            least = middle + 1
+    return values.dtype.type(least)
+
+
+@inner
+def smallest_above(values, bound, top):
+    """Return the smallest value > bound, top if there is none."""
+    smallest = top
+    for i in range(values.size):
+        value = values[i] if values[i] > bound else top
+        smallest = min(smallest, value)
+    return smallest
+
+
+@inner
+def keep_smallest(keys, k, low, high, index, n_listed, scratch):
     """Shrink ``index[:n_listed]`` to the k smallest keys; return the index of the (k+1)-th smallest key.
 
-    Returns -1 if all keys are pruned and -2 if the bracket missed the k-th or the (k+1)-th key.
+    Returns -2 if the bracket missed the k-th or the (k+1)-th key.
     """
     below, inside = 0, 0
     for i in range(n_listed):
         key = keys[index[i]]
-        if key < low:
-            below += 1
-        else:
-            scratch[inside] = key
-            inside += 1
-    everything = k == keys.size
+        scratch[inside] = key
+        above = np.int64(key >= low)
+        inside += above
+        below += 1 - above
     rank = k - below
-    if rank < 0 or (rank == 0 and low > 0) or rank + (0 if everything else 1) > inside:
-        return -2
-    ranked = scratch[:inside]
-    sort(ranked)
+    if rank < 0 or (rank == 0 and low > 0) or rank + 1 > inside:
+        return np.int64(-2)
+    near = scratch[:inside]
     if rank == 0:
-        return _first_with(keys, index, n_listed, ranked[0], 0)
-    last, ties = ranked[rank - 1], 0
-    while ties < rank and ranked[rank - 1 - ties] == last:
-        ties += 1
-    kept = 0 if everything else _after(keys, index, n_listed, last, ties, ranked[rank] if rank < inside else last)
+        return _first_with(keys, index, n_listed, ranked(near, 1, low, high), 0)
+    last = ranked(near, rank, low, high)
+    ties = np.int64(rank - count_at_most(near, last - keys.dtype.type(1)))
+    if count_at_most(near, last) > rank:
+        kept = _first_with(keys, index, n_listed, last, ties)
+    else:
+        kept = _first_with(keys, index, n_listed, smallest_above(near, last, high), 0)
     count = 0
     for i in range(n_listed):
         key = keys[index[i]]
-        if key < last:
-            index[count] = index[i]
-            count += 1
-        elif key == last and ties > 0:
-            index[count] = index[i]
-            count += 1
+        index[count] = index[i]
+        if key == last:
+            count += ties > 0
             ties -= 1
-    return -1 if everything else kept
-
-
-@inner
-def _after(keys, index, n_listed, last, ties, following):
-    if following == last:
-        return _first_with(keys, index, n_listed, last, ties)
-    return _first_with(keys, index, n_listed, following, 0)
+        else:
+            count += np.int64(key < last)
+    return kept
 
 
 @inner
@@ -123,24 +133,35 @@ def _first_with(keys, index, n_listed, key, skip):
     return np.int64(-2)
 
 
-@kernel
-def select(keys, k, low, high, index, scratch):
-    """Write the sorted indices of the k smallest keys to ``index[:k]``; return the index of the smallest kept key or -1.
+@inner
+def narrow(keys, high, listed, index):
+    """Write those of the ``listed`` indices whose keys are <= high to ``index``; return their number."""
+    count = 0
+    for i in range(listed.size):
+        index[count] = listed[i]
+        count += np.int64(keys[listed[i]] <= high)
+    return count
 
-    ``index`` (int32) and ``scratch`` (dtype of the keys) must have room for ``keys.size`` entries.
+
+@kernel
+def select(keys, k, low, high, index, n_listed, scratch):
+    """Shrink ``index[:n_listed]``, the listed keys <= high, to the k smallest; return the index of the smallest kept key.
+
+    Indices stay sorted; -1 is returned if all keys are pruned. ``index`` (int32) and ``scratch`` (dtype of the keys) must
+    have room for ``keys.size`` entries.
     """
     if k == keys.size:
         for i in range(k):
             index[i] = i
         return np.int64(-1)
-    n_listed = list_at_most(keys, high, index)
     kept = np.int64(-2)
     if n_listed >= k:
-        kept = keep_smallest(keys, k, low, index, n_listed, scratch)
+        kept = keep_smallest(keys, k, low, high, index, n_listed, scratch)
     if kept == -2:
         for i in range(keys.size):
             index[i] = i
-        kept = keep_smallest(keys, k, keys.dtype.type(0), index, keys.size, scratch)
+        top = keys.dtype.type(np.iinfo(keys.dtype).max)
+        kept = keep_smallest(keys, k, keys.dtype.type(0), top, index, keys.size, scratch)
     return kept
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from simprune.gap.ascent import Ascent
@@ -44,7 +45,7 @@ class Point:
     @property
     def key(self) -> tuple[int, int]:
         """Philox key of the point's targets, shared by all points on the same network and seed."""
-        return network_key(self.seed, self.network.to_dict())
+        return _key(self.seed, self.network)
 
     @property
     def n_pruned(self) -> tuple[int, ...]:
@@ -81,3 +82,8 @@ class Point:
         """Return the SHA-256 of the point, the RNG scheme and the trial version: the identity of its trials."""
         identity = self.to_dict() | {"scheme": SCHEME, "trial_version": TRIAL_VERSION}
         return hashlib.sha256(canonical_json(identity)).hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _key(seed: int, network: NetworkSpec) -> tuple[int, int]:
+    return network_key(seed, network.to_dict())

@@ -8,6 +8,7 @@ from abc import ABC
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import cache
 from typing import ClassVar
 
 from simprune.model.errors import InputError
@@ -16,6 +17,7 @@ from simprune.model.registry import Registered
 PerLayer = float | tuple[float, ...]
 
 
+@cache
 def n_pruned_for_alpha(n_weights: int, alpha: float) -> int:
     """Return floor(n_weights ** (1 - alpha)) exactly, with alpha taken as the decimal number that it prints as.
 

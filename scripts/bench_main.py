@@ -1,0 +1,34 @@
+"""All benchmark sections, or those named on the command line."""
+
+import sys
+
+import bench_kernels
+import bench_runs
+import bench_trials
+
+SECTIONS = {
+    "mask": bench_kernels.masks,
+    "select": bench_kernels.selection,
+    "random": bench_kernels.random_numbers,
+    "norms": bench_kernels.norms,
+    "trial": bench_trials.whole_trials,
+    "shared": bench_trials.shared_alphas,
+    "float32": bench_trials.accuracy,
+    "sup": bench_trials.supremum,
+    "start": bench_runs.start_up,
+    "dask": bench_runs.scheduling,
+    "memory": bench_runs.memory,
+}
+
+
+def main(names: list[str]) -> None:
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown:
+        sys.exit(f"error: sections must be among {', '.join(SECTIONS)}, got {', '.join(unknown)}")
+    print("Processor time of one thread unless wall clock is said; medians of interleaved rounds; ratios round by round.")
+    for name in names or SECTIONS:
+        SECTIONS[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
