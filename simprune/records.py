@@ -38,7 +38,9 @@ class ColumnSpec:
 
 COLUMNS: tuple[ColumnSpec, ...] = (
     ColumnSpec(name="trial", dtype="<i8", axis=None, long_name="index of the trial"),
-    ColumnSpec(name="gap_lower", dtype="<f8", axis=None, long_name="attained lower value of the gap, noise floor subtracted"),
+    ColumnSpec(
+        name="gap_lower", dtype="<f8", axis=None, long_name="attained lower value of the gap, noise floor subtracted"
+    ),
     ColumnSpec(name="gap_upper", dtype="<f8", axis=None, long_name="certified upper value of the gap"),
     ColumnSpec(name="output_norm", dtype="<f8", axis=None, long_name="attained lower value of sup ||F(x)||"),
     ColumnSpec(name="noise_floor", dtype="<f8", axis=None, long_name="rounding error bound of the attained gap"),

@@ -32,11 +32,15 @@ class Design:
             raise InputError(f"trials must lie in 1..2^40, got {self.trials}; it is the number of trials of every point")
         digests = [point.digest() for point in self.cells]
         if len(set(digests)) < len(digests):
-            raise InputError(f"the points of a design must differ, got {len(digests) - len(set(digests))} repeated; remove them")
+            raise InputError(
+                f"the points of a design must differ, got {len(digests) - len(set(digests))} repeated; remove them"
+            )
         for point in self.cells:
             target = point.network.target
             if isinstance(target, FixedTarget) and target.sha256 not in self.networks:
-                raise InputError(f"the design must hold the weights of network {target.sha256[:12]}, got none; load the file")
+                raise InputError(
+                    f"the design must hold the weights of network {target.sha256[:12]}, got none; load the file"
+                )
 
     def points(self) -> tuple[Point, ...]:
         """Return all points, in the order of the design file."""

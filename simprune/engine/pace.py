@@ -13,6 +13,8 @@ TARGET_SECONDS = 1.0
 GROWTH = 4
 MAX_RESULT_BYTES = 10_000_000
 REMEMBERED = 4
+LAST_SHARE = 4
+SMALLEST_SHARE = 8
 
 
 def row_bytes(points: Iterable[Point]) -> int:
@@ -43,11 +45,18 @@ class Pace:
         self._recent.append(max(seconds, 1e-9) / n_trials)
         self._largest = max(self._largest, n_trials)
 
-    def size(self) -> int:
-        """Return the number of trials of the next block: 1 at first, then at most GROWTH times the largest so far."""
+    def size(self, *, n_left: int | None = None) -> int:
+        """Return the number of trials of the next block: 1 at first, then at most GROWTH times the largest so far.
+
+        ``n_left`` tells that no more than these trials are left of all work: blocks shrink towards the end, down to an
+        eighth, so that all workers end together.
+        """
         if self._fixed is not None:
             return self._fixed
         if self.seconds_per_trial is None:
             return 1
         wanted = int(TARGET_SECONDS / self.seconds_per_trial)
-        return max(1, min(wanted, GROWTH * self._largest, self._limit))
+        size = min(wanted, GROWTH * self._largest, self._limit)
+        if n_left is not None:
+            size = min(size, max(n_left // LAST_SHARE, size // SMALLEST_SHARE))
+        return max(1, size)

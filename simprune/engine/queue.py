@@ -30,10 +30,11 @@ class Family:
         """Whether so many trials failed alone that trying the rest is waste."""
         return len(self.blamed) >= MIN_BLAMED and len(self.blamed) > MAX_BLAMED_SHARE * self.n_trials_done
 
-    def cut(self) -> Block:
-        """Take the next block off the pending ones."""
+    def cut(self, *, last: bool = False) -> Block:
+        """Take the next block off the pending ones; ``last`` says that no other family has any."""
+        n_left = sum(block.n_trials for block in self.pending) if last else None
         block = self.pending.popleft()
-        middle = min(block.first + self.pace.size(), block.stop)
+        middle = min(block.first + self.pace.size(n_left=n_left), block.stop)
         if middle < block.stop:
             self.pending.appendleft(Block(points=block.points, first=middle, stop=block.stop, trained=block.trained))
         self.n_trials_under_way += middle - block.first
@@ -85,9 +86,10 @@ class WorkQueue:
                 if work.pending and work.pace.seconds_per_trial is None and len(work.suspects) < MAX_SUSPECTS:
                     self._probing = key
                     return work.cut()
-        for work in self.families.values():
-            if work.pending and work.pace.seconds_per_trial is not None and len(work.suspects) < MAX_SUSPECTS:
-                return work.cut()
+        waiting = [work for work in self.families.values() if work.pending]
+        for work in waiting:
+            if work.pace.seconds_per_trial is not None and len(work.suspects) < MAX_SUSPECTS:
+                return work.cut(last=len(waiting) == 1)
         return None
 
     def take_suspect(self) -> Block | None:

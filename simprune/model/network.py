@@ -48,7 +48,9 @@ class NetworkSpec:
             raise InputError(f"widths must name at least input and output, got {list(self.widths)}; write e.g. [64, 64, 64]")
         for width in self.widths:
             if not 1 <= width <= MAX_WIDTH:
-                raise InputError(f"every width must lie in 1..{MAX_WIDTH}, got width {width} in {list(self.widths)}; mend it")
+                raise InputError(
+                    f"every width must lie in 1..{MAX_WIDTH}, got width {width} in {list(self.widths)}; mend it"
+                )
         if max(self.n_weights) > MAX_LAYER_WEIGHTS:
             raise InputError(f"a layer must have at most 2^33 weights, got {max(self.n_weights)}; take smaller widths")
 

@@ -36,7 +36,9 @@ def _check(network: TrainedNetwork) -> None:
         if weight.ndim != 2 or min(weight.shape) < 1:
             raise InputError(f"W{i} of {origin} must be a matrix [d_out, d_in], got shape {weight.shape}; mend the file")
         if bias.shape != weight.shape[:1]:
-            raise InputError(f"b{i} of {origin} must have shape {weight.shape[:1]} as W{i} has rows, got {bias.shape}; mend the file")
+            raise InputError(
+                f"b{i} of {origin} must have shape {weight.shape[:1]} as W{i} has rows, got {bias.shape}; mend the file"
+            )
         if i and weight.shape[1] != network.weights[i - 1].shape[0]:
             raise InputError(
                 f"W{i} of {origin} must have {network.weights[i - 1].shape[0]} columns, the rows of W{i - 1}, "

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from simprune.backends.products import add_sparse, multiply
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 8), (3, 5, 8), (8, 8, 16), (13, 1, 24), (64, 33, 40), (100, 257, 72)])
+def test_products_with_any_shape(dtype, shape):
+    m, n, c = shape
+    rng = np.random.default_rng(m)
+    w, x = rng.standard_normal((m, n)).astype(dtype), rng.standard_normal((n, c)).astype(dtype)
+    z = np.full((m, c), np.nan, dtype)
+    multiply(w, x, z)
+    exact = w.astype(np.longdouble) @ x.astype(np.longdouble)
+    bound = (n + 1) * np.finfo(dtype).eps * (np.abs(w) @ np.abs(x))
+    assert np.all(np.abs(z - exact) <= bound)
+
+
+def test_columns_do_not_depend_on_their_neighbours():
+    rng = np.random.default_rng(2)
+    w, x = rng.standard_normal((37, 50)).astype(np.float32), rng.standard_normal((50, 40)).astype(np.float32)
+    whole, part = np.empty((37, 40), np.float32), np.empty((37, 8), np.float32)
+    multiply(w, x, whole)
+    for first in (0, 8, 32):
+        multiply(w, np.ascontiguousarray(x[:, first : first + 8]), part)
+        assert np.array_equal(part, whole[:, first : first + 8])
+
+
+@pytest.mark.parametrize("columns", [8, 16, 24, 64])
+def test_sparse_products_add_to_what_is_there(columns):
+    rng = np.random.default_rng(columns)
+    dense = np.where(rng.random((20, 30)) < 0.2, rng.standard_normal((20, 30)), 0.0)
+    dense[3] = 0.0
+    row_start = np.concatenate([[0], np.cumsum((dense != 0).sum(axis=1))])
+    index, value = np.nonzero(dense)[1].astype(np.int32), dense[dense != 0]
+    x, z = rng.standard_normal((30, columns)), rng.standard_normal((20, columns))
+    expected = z + dense @ x
+    add_sparse(row_start, index, value, x, z)
+    assert np.allclose(z, expected, rtol=1e-13, atol=1e-13)
