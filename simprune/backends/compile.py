@@ -78,5 +78,5 @@ def leaf(function: Callable[..., Any]) -> Any:
 
 
 def is_warm() -> bool:
-    """Return whether compiled kernels of these sources are on disk."""
-    return any(CACHE.rglob("*.nbc"))
+    """Return whether the largest kernel of these sources is on disk, compiled."""
+    return any(CACHE.rglob("batch.gap_and_gradient_all*.nbc"))
