@@ -150,7 +150,7 @@ from simprune.store.folder import FolderStore
 from tests.store.factories import a_design, a_point, a_quick_batch
 with FolderStore.open(sys.argv[1], a_design(a_point()), provenance={}) as store:
     sys.stdout.write("begun\\n"); sys.stdout.flush()
-    for first in range(0, 280, 7):
+    for first in range(0, 140, 7):
         store.append([a_quick_batch(a_point(), first, first + 7)])
         store.flush()
         time.sleep(0.05)
