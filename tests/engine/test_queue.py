@@ -44,6 +44,19 @@ def test_a_result_stays_below_the_byte_limit():
     assert pace.size() * 1000 <= MAX_RESULT_BYTES < (pace.size() + 1) * 1000
 
 
+def test_the_last_blocks_shrink_so_that_workers_end_together():
+    pace = Pace(bytes_per_trial=100)
+    pace.observe(1000, 1.0)
+    left, sizes = 3000, []
+    while left:
+        sizes.append(min(left, pace.size(n_left=left)))
+        left -= sizes[-1]
+    assert sizes[0] == 750
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-2] == 125
+    assert len(sizes) < 20
+
+
 def test_row_bytes_are_those_of_the_columns():
     points = design(trials=1).points()[:2]
     assert len(columns(points[0], 0, 1)) == len(COLUMNS)
