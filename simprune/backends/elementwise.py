@@ -11,8 +11,9 @@ _relu, _relu_difference = leaf(ReLU.scalar), leaf(ReLU.difference)
 _leaky, _leaky_difference = leaf(LeakyReLU.scalar), leaf(LeakyReLU.difference)
 _relu_slope, _leaky_slope = leaf(ReLU.derivative), leaf(LeakyReLU.derivative)
 _tanh, _tanh_difference, _tanh_slope = leaf(Tanh.scalar), leaf(Tanh.difference), leaf(Tanh.derivative)
-_sigmoid, _sigmoid_difference, _sigmoid_slope = leaf(Sigmoid.scalar), leaf(Sigmoid.difference), leaf(Sigmoid.derivative)
-_centred, _centred_difference = leaf(CentredSigmoid.scalar), leaf(CentredSigmoid.difference)
+# Differences and slopes of the two sigmoids are the same functions: one compiled copy serves both.
+_sigmoid, _centred = leaf(Sigmoid.scalar), leaf(CentredSigmoid.scalar)
+_sigmoid_difference, _sigmoid_slope = leaf(Sigmoid.difference), leaf(Sigmoid.derivative)
 
 
 @inner
@@ -63,12 +64,9 @@ def activate_difference(code, parameter, z, dz, dh):
     elif code == TANH:
         for i in range(n):
             dh[i] = _tanh_difference(z[i], dz[i], parameter)
-    elif code == SIGMOID:
-        for i in range(n):
-            dh[i] = _sigmoid_difference(z[i], dz[i], parameter)
     else:
         for i in range(n):
-            dh[i] = _centred_difference(z[i], dz[i], parameter)
+            dh[i] = _sigmoid_difference(z[i], dz[i], parameter)
 
 
 @inner

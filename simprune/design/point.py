@@ -22,7 +22,7 @@ ESTIMATORS: tuple[type[AbstractGapEstimator], ...] = (Sampled, Ascent, Spectral)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One cell of a study: network, rule, estimators, seed and precision."""
+    """One cell of a study: network, rule, estimators (kept sorted by name), seed and precision."""
 
     network: NetworkSpec
     rule: AbstractPruningRule
@@ -41,6 +41,7 @@ class Point:
         if len(set(names)) < len(names):
             raise InputError(f"each estimator must appear once, got {names}; remove the repeated one")
         self.rule.check_depth(self.network.depth)
+        object.__setattr__(self, "estimators", tuple(sorted(self.estimators, key=lambda e: e.name)))
 
     @property
     def key(self) -> tuple[int, int]:
@@ -62,7 +63,7 @@ class Point:
         return {
             "network": self.network.to_dict(),
             "rule": self.rule.to_dict(),
-            "estimators": sorted((e.to_dict() for e in self.estimators), key=lambda e: str(e["name"])),
+            "estimators": [e.to_dict() for e in self.estimators],
             "seed": self.seed,
             "precision": self.precision,
         }
