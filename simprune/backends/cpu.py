@@ -21,7 +21,7 @@ from simprune.model.pruning import AbstractPruningRule
 from simprune.rng import Purpose, stream
 from simprune.trained.network import TrainedNetwork
 
-CACHE_BYTES = 2 << 20
+CACHE_BYTES = 6 << 20
 MAX_BATCH = 64
 TOP_KEY = {"float32": (1 << 31) - 1, "float64": (1 << 53) - 1}
 Array = npt.NDArray[Any]
