@@ -1,0 +1,46 @@
+"""What README shows can be typed: its design file loads, its commands exist, its Python runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import simprune
+from simprune.cli import main
+from simprune.design.file import parse_design
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_design_file_loads():
+    (text,) = blocks("toml")
+    design = parse_design(text, path=ROOT / "data" / "designs" / "readme.toml")
+    assert {point.network.depth for point in design.points()} == {1, 2, 3}
+
+
+def test_every_command_is_in_the_table_and_the_other_way_round():
+    assert set(re.findall(r"^\| `simprune (\w+)", README, flags=re.MULTILINE)) == set(main.commands)
+
+
+def test_the_python_example_runs(tmp_path, monkeypatch):
+    example = blocks("python")[0].replace("data/designs/theorem1.toml", str(tmp_path / "small.toml"))
+    example = example.replace("results/theorem1", str(tmp_path / "results"))
+    text = (ROOT / "data" / "designs" / "theorem1.toml").read_text()
+    small = re.sub(r"trials = \d+", "trials = 20", text).replace("[32, 64, 128, 256]", "[16]")
+    (tmp_path / "small.toml").write_text(small)
+    run = simprune.run
+    monkeypatch.setattr(simprune, "run", lambda *args: run(*args, scheduler="serial"), raising=False)
+    names = {}
+    exec(compile(example, "README.md", "exec"), names)
+    assert names["table"]["gap_lower"].shape == (20,)
+    assert (~names["mask"]).sum() == 100
+
+
+@pytest.mark.parametrize("path", re.findall(r"`((?:data|scripts|simprune|tests)/[\w/.-]+)`", README))
+def test_paths_exist(path):
+    assert (ROOT / path).exists()
