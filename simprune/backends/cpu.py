@@ -111,7 +111,8 @@ class CpuOps:
         self._layout = Layout.of(point.network)
         self._trained = trained
         activation = point.network.activation
-        self._activation = (CODES[type(activation)], activation.parameter)
+        smooth = 1 if 0.0 < activation.curvature < np.inf else None
+        self._activation = (CODES[type(activation)], activation.parameter, smooth)
         self._shape = (self._layout.widths, self._layout.at, self._layout.rows)
         self._bias = np.zeros(0, self._dtype)
         if trained is not None and any(b.any() for b in trained.biases):

@@ -81,7 +81,7 @@ def evaluate(shape, turned, bias, entries, activation, constants, x, gap, noise)
     """
     widths, at, _ = shape
     room, starts, columns, values = entries
-    code, parameter = activation
+    code, parameter, smooth = activation
     top, depth = widest(widths), widths.size - 1
     h, eh, dh, edh = np.empty(top), np.empty(top), np.empty(top), np.empty(top)
     z, ez, dz, edz = np.empty(top), np.empty(top), np.empty(top), np.empty(top)
@@ -103,8 +103,8 @@ def evaluate(shape, turned, bias, entries, activation, constants, x, gap, noise)
                     ez[i] += (d_in + 8.0) * EPSILON * np.abs(bias[row + i])
             first, row = first + d_out + 1, row + d_out
             if layer < depth - 1:
-                activate(code, parameter, z[:d_out], h[:d_out])
-                activate_difference(code, parameter, z[:d_out], dz[:d_out], dh[:d_out])
+                activate(code, parameter, smooth, z[:d_out], h[:d_out])
+                activate_difference(code, parameter, smooth, z[:d_out], dz[:d_out], dh[:d_out])
                 errors = (h[:d_out], eh[:d_out], dh[:d_out], edh[:d_out])
                 _activation_errors(constants, out, errors)
         square, error = 0.0, 0.0

@@ -3,8 +3,8 @@
 The deviation f - F is propagated itself (dz = W dh - Delta h'), never formed as a difference of outputs, so float32
 resolves gaps far below the rounding error of the outputs. Tuples keep the argument lists short:
 ``shape`` = (``widths`` ``[depth + 1]``, ``at``: offset of each layer in the flat weights, ``rows``: first row of each
-layer's outputs in the stacked activations); ``activation`` = (code, parameter); ``entries`` = (``room``: offset of each
-layer's entries, row starts of all layers one after the other, columns, values), compressed rows of -Delta.
+layer's outputs in the stacked activations); ``activation`` = (code, parameter, smooth); ``entries`` = (``room``: offset
+of each layer's entries, row starts of all layers one after the other, columns, values), compressed rows of -Delta.
 """
 
 import numpy as np
@@ -52,7 +52,7 @@ def transpose(weights, widths, at, out):
 def forward(shape, weights, bias, activation, x, z, h, whole):
     """Run the target on the columns of x; without ``whole`` the output layer is left out."""
     widths, at, rows = shape
-    code, parameter = activation
+    code, parameter, smooth = activation
     depth = widths.size - 1
     inputs = x
     for layer in range(depth if whole else depth - 1):
@@ -64,7 +64,7 @@ def forward(shape, weights, bias, activation, x, z, h, whole):
                 for c in range(z.shape[1]):
                     z[i, c] += bias[i]
         if layer < depth - 1:
-            activate(code, parameter, part.reshape(-1), h[first:stop].reshape(-1))
+            activate(code, parameter, smooth, part.reshape(-1), h[first:stop].reshape(-1))
             inputs = h[first:stop]
 
 
@@ -73,7 +73,7 @@ def difference(shape, weights, entries, activation, x, z, h, dz, dh):
     """Propagate the pruned network's deviation; row blocks of ``dz`` hold it before, of ``dh`` after the activation."""
     widths, at, rows = shape
     room, starts, columns, values = entries
-    code, parameter = activation
+    code, parameter, smooth = activation
     depth = widths.size - 1
     moved = np.empty((widest(widths), x.shape[1]), x.dtype)
     inputs = x
@@ -90,7 +90,9 @@ def difference(shape, weights, entries, activation, x, z, h, dz, dh):
         begin = room[layer]
         add_sparse(starts[first + layer : stop + layer + 1], columns[begin:], values[begin:], inputs, part)
         if layer < depth - 1:
-            activate_difference(code, parameter, z[first:stop].reshape(-1), part.reshape(-1), dh[first:stop].reshape(-1))
+            activate_difference(
+                code, parameter, smooth, z[first:stop].reshape(-1), part.reshape(-1), dh[first:stop].reshape(-1)
+            )
 
 
 @inner
@@ -128,7 +130,7 @@ def gap_gradient(shape, turned, entries, activation, z, dz, norms, gradient):
     """
     widths, at, rows = shape
     room, starts, columns, values = entries
-    code, parameter = activation
+    code, parameter, smooth = activation
     depth = widths.size - 1
     top, c = widest(widths), dz.shape[1]
     p, e = np.empty((top, c), dz.dtype), np.empty((top, c), dz.dtype)
@@ -153,7 +155,7 @@ def gap_gradient(shape, turned, entries, activation, z, dz, norms, gradient):
         p, p2, e, e2 = p2, p, e2, e
         low, high = rows[layer - 1], rows[layer]
         flat = (z[low:high].reshape(-1), dz[low:high].reshape(-1), p[:d_in].reshape(-1), e[:d_in].reshape(-1))
-        pull_back_pair(code, parameter, *flat)
+        pull_back_pair(code, parameter, smooth, *flat)
 
 
 @inner
@@ -169,7 +171,7 @@ def at_columns(widths, layer):
 def output_gradient(shape, turned, activation, z, norms, gradient):
     """Write the gradient of ||F(x)|| with respect to x."""
     widths, at, rows = shape
-    code, parameter = activation
+    code, parameter, smooth = activation
     depth = widths.size - 1
     top, c = widest(widths), z.shape[1]
     p, p2 = np.empty((top, c), z.dtype), np.empty((top, c), z.dtype)
@@ -181,7 +183,7 @@ def output_gradient(shape, turned, activation, z, norms, gradient):
             return
         multiply(matrix, p[: widths[layer + 1]], p2[: widths[layer]])
         p, p2 = p2, p
-        pull_back(code, parameter, z[rows[layer - 1] : rows[layer]].reshape(-1), p[: widths[layer]].reshape(-1))
+        pull_back(code, parameter, smooth, z[rows[layer - 1] : rows[layer]].reshape(-1), p[: widths[layer]].reshape(-1))
 
 
 @inner

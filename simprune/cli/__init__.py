@@ -4,6 +4,7 @@ import click
 
 import simprune
 from simprune.cli.analyze import analyze
+from simprune.cli.bound import bound
 from simprune.cli.doctor import doctor
 from simprune.cli.endings import Commands
 from simprune.cli.init import init
@@ -19,5 +20,5 @@ def main() -> None:
     """Study what pruning does to the output of random and trained neural networks."""
 
 
-for _command in (doctor, init, run, info, verify, pack, analyze):
+for _command in (doctor, init, run, info, verify, pack, analyze, bound):
     main.add_command(_command)

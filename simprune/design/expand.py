@@ -51,7 +51,9 @@ def _n_networks(entry: NetworkTable) -> int:
 
 def _networks(entry: NetworkTable) -> Iterator[NetworkSpec]:
     for widths, target, activation in product(_widths(entry), _targets(entry), entry.activation):
-        yield NetworkSpec(widths=widths, activation=activation, target=target)
+        network = NetworkSpec(widths=widths, activation=activation, target=target)
+        network.check_size()
+        yield network
 
 
 def _widths(entry: NetworkTable) -> Iterator[tuple[int, ...]]:

@@ -40,6 +40,7 @@ class Point:
         names = [e.name for e in self.estimators]
         if len(set(names)) < len(names):
             raise InputError(f"each estimator must appear once, got {names}; remove the repeated one")
+        self.network.check_size()
         self.rule.check_depth(self.network.depth)
         object.__setattr__(self, "estimators", tuple(sorted(self.estimators, key=lambda e: e.name)))
 

@@ -9,7 +9,7 @@ from simprune.model.distributions import DISTRIBUTIONS, AbstractDistribution
 from simprune.model.errors import InputError
 from simprune.model.registry import Registered, from_dict
 
-MAX_WIDTH = 1 << 20
+MAX_WIDTH = 1 << 40
 MAX_LAYER_WEIGHTS = 1 << 33
 
 
@@ -51,6 +51,9 @@ class NetworkSpec:
                 raise InputError(
                     f"every width must lie in 1..{MAX_WIDTH}, got width {width} in {list(self.widths)}; mend it"
                 )
+
+    def check_size(self) -> None:
+        """Refuse a network that is too large to be sampled (bounds can be evaluated for it all the same)."""
         if max(self.n_weights) > MAX_LAYER_WEIGHTS:
             raise InputError(f"a layer must have at most 2^33 weights, got {max(self.n_weights)}; take smaller widths")
 

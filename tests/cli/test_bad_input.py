@@ -25,7 +25,7 @@ def changed(old, new):
             changed("alpha = 0.3", "alpha = 1.3"),
             "rules[0].alpha: alpha must lie in (0, 1), got alpha=1.3; alpha is",
         ),
-        (changed("[4, 6]", "[4, 0]"), "networks[0].width[1]: every width must lie in 1..1048576, got width 0"),
+        (changed("[4, 6]", "[4, 0]"), "networks[0].width[1]: every width must lie in 1..1099511627776, got width 0"),
     ],
 )
 def test_a_bad_design_is_told_before_anything_is_done(study, text, sentence):

@@ -123,3 +123,30 @@ def test_doctor_tells_what_is_there_and_why_not():
     assert result.exit_code == 0
     names = [line.split(":")[0] for line in result.stdout.splitlines()]
     assert names == ["simprune", "processors", "memory", "kernels", "gpu", "hdf5", "dask", "slurm"]
+
+
+def test_bound_prints_the_promise_and_its_json():
+    asked = ["bound", "--widths", "64,64,64", "--alpha", "0.5", "--epsilon", "0.1"]
+    answer = call(*asked)
+    assert answer.exit_code == 0
+    assert "minimal width for gap <= 0.1: 19" in answer.stdout
+    numbers = json.loads(call(*asked, "--json").stdout)
+    assert numbers["minimal_width"]["width"] == 19
+    assert numbers["bound"]["vacuous"] is False
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (["--widths", "5,x"], "widths must be whole numbers"),
+        (["--law", "laplace"], "got laplace"),
+        (["--alpha", "1.3"], "alpha must lie in (0, 1)"),
+        (["--rule", "magnitud"], "did you mean 'magnitude'"),
+        (["--delta", "0"], "delta must lie in (0, 1)"),
+    ],
+)
+def test_bad_questions_about_bounds_end_in_one_sentence(change, sentence):
+    answer = call("bound", "--widths", "8,8", "--alpha", "0.3", *change)
+    assert answer.exit_code == 2
+    assert sentence in answer.stderr
+    assert answer.stderr.count("error:") == 1

@@ -12,7 +12,7 @@ def assert_told(text, sentence):
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ("width = 0\ndepth = 1", "networks[0].width: every width must lie in 1..1048576, got width 0"),
+        ("width = 0\ndepth = 1", "networks[0].width: every width must lie in 1..1099511627776, got width 0"),
         ("width = [8, 0]\ndepth = 1", "networks[0].width[1]: every width must lie in"),
         ("width = 8.5\ndepth = 1", "networks[0].width: must be an integer, got 8.5"),
         ("width = true\ndepth = 1", "networks[0].width: must be an integer, got True"),

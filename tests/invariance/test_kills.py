@@ -33,9 +33,13 @@ def begin(folder, **keywords):
 
 
 def workers_of(process):
+    found = []
     with contextlib.suppress(psutil.NoSuchProcess):
-        return [p for p in psutil.Process(process.pid).children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
-    return []
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    found.append(child)
+    return found
 
 
 def gone(processes, seconds):

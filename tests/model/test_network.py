@@ -28,15 +28,20 @@ def test_what_is_linear():
     [
         ((), "at least input and output"),
         ((4,), "at least input and output"),
-        ((4, 0), r"every width must lie in 1\.\.1048576, got width 0"),
+        ((4, 0), r"every width must lie in 1\.\.1099511627776, got width 0"),
         ((4, -1, 4), "got width -1"),
-        ((4, 2**20 + 1), "got width 1048577"),
-        ((2**20, 2**20), "at most 2\\^33 weights"),
+        ((4, 2**40 + 1), "got width 1099511627777"),
     ],
 )
 def test_bad_widths_are_refused_in_a_sentence(widths, sentence):
     with pytest.raises(InputError, match=sentence):
         NetworkSpec(widths=widths, activation=ReLU(), target=TARGET)
+
+
+def test_bounds_may_be_asked_of_networks_that_are_too_large_to_sample():
+    huge = NetworkSpec(widths=(2**20, 2**20), activation=ReLU(), target=TARGET)
+    with pytest.raises(InputError, match=r"at most 2\^33 weights, got 1099511627776"):
+        huge.check_size()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

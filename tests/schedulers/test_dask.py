@@ -29,9 +29,13 @@ def two_workers():
 
 def workers_of(pid):
     """Worker processes under a process."""
+    found = []
     with contextlib.suppress(psutil.NoSuchProcess):
-        return [p for p in psutil.Process(pid).children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
-    return []
+        for process in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "spawn_main" in " ".join(process.cmdline()):
+                    found.append(process)
+    return found
 
 
 def wait_until(condition, seconds):
