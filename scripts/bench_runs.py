@@ -92,10 +92,10 @@ def scheduling():
     with tempfile.TemporaryDirectory() as folder:
         small, large = Path(folder) / "small.toml", Path(folder) / "large.toml"
         small.write_text(DESIGN.format(trials=200, steps=30))
-        large.write_text(DESIGN.format(trials=12000, steps=30))
+        large.write_text(DESIGN.format(trials=20000, steps=30))
         script = Path(folder) / "job.py"
         script.write_text(RUN)
-        command = [sys.executable, str(script), str(small), str(large), "3"]
+        command = [sys.executable, str(script), str(small), str(large), "2"]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     rounds = [[float(value) for value in line.split()] for line in lines]
     overhead = statistics.median(one / serial - 1 for serial, one, _ in rounds)
