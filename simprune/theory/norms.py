@@ -3,6 +3,13 @@
 Entries are i.i.d. symmetric of unit scale (U[-1, 1], N(0, 1), +-1); masks keep each entry with probability q (a uniform
 k-subset with q = k / D, or independent). Multiply by the layer's scale. Statements and proofs: Lemma M* compares even
 moments with Gaussian ones term by term; G is convex domination with Gordon's and Davidson and Szarek's inequality.
+
+Proof of M*. Expand E Tr (X X^T)^p over closed walks i1 j1 i2 j2 ...; by symmetry only walks that use every entry an even
+number of times count. A walk with i left and j right vertices has (n)_i (m)_j labelings and, being connected, at least
+i + j - 1 distinct entries; with E xi^(2h) <= theta beta^(-h) (2h - 1)!! and theta q <= 1 each term is at most
+(theta q)^(i+j-1) beta^(-p) times its Gaussian value, and the Gaussian values sum to N_p(i, j) by definition. Markov's
+inequality for the trace ends it. Proof of G: E exp(l ||X||) <= E exp(l kappa ||G||) by convex order, Gordon's bound of
+E ||G||, and Gaussian concentration.
 """
 
 import math
