@@ -66,7 +66,9 @@ class DaskScheduler(AbstractScheduler):
     def _open(self) -> "Pool":
         if self._pool is not None and self._pool.client.status != "running":
             self.close()
-        if self._pool is None:
+        if self._pool is not None:
+            self._pool.heal()
+        else:
             from simprune.schedulers import pool
 
             if self._address is not None:

@@ -4,6 +4,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, suppress
+from importlib.metadata import version
 from typing import Any
 
 import dask
@@ -96,6 +97,11 @@ class RemotePool(Pool):
                 f"a Dask scheduler with workers must answer at {address}, got '{_one_line(error)}'; "
                 "start one there, or run without an address"
             ) from error
+        try:
+            _check_version(self.client, address)
+        except InputError:
+            self._stack.close()
+            raise
 
     def heal(self) -> None:
         """Do nothing: whoever started the workers keeps them."""
@@ -103,6 +109,24 @@ class RemotePool(Pool):
     def close(self) -> None:
         with suppress(OSError, TimeoutError):
             self._stack.close()
+
+
+def package_version() -> str:
+    """Return the version of simprune where this runs."""
+    return str(version("simprune"))
+
+
+def _check_version(client: Any, address: str) -> None:
+    ours = version("simprune")
+    try:
+        found = sorted(set(client.run(package_version).values()))
+    except Exception as error:
+        found = [_one_line(error)]
+    if found != [ours]:
+        raise InputError(
+            f"the workers at {address} must run simprune {ours} as this process does, got {', '.join(found)}; "
+            "install the same version there, because another may compute other numbers"
+        )
 
 
 def _start(n_workers: int, folder: str) -> Any:
