@@ -38,7 +38,7 @@ def test_relu_networks_meet_the_brute_forced_supremum(backend, widths, rule):
     """Tiny networks have maxima at kinks whose basin is a thousandth of the sphere: only many starts find them."""
     case = point(widths, rule=rule, estimators=(Ascent(restarts=1024, steps=30), Spectral()))
     row = columns(backend, case, stop=5)[0]
-    resolution = 2000 if widths[0] == 2 else 120
+    resolution = 1200 if widths[0] == 2 else 90
     for trial in range(5):
         low, high = brute_gap(pair(backend, case, trial), resolution)
         assert 0.99 * low <= row["gap_lower"][trial] <= high
@@ -50,7 +50,7 @@ def test_other_activations_meet_the_brute_forced_supremum(backend, activation):
     case = point((2, 6, 4), activation=activation, law=Gaussian(K=2.0), estimators=MANY)
     row = columns(backend, case, stop=6)[0]
     for trial in range(6):
-        low, high = brute_gap(pair(backend, case, trial), 400)
+        low, high = brute_gap(pair(backend, case, trial), 200)
         assert 0.99 * low <= row["gap_lower"][trial] <= high
         assert low <= row["gap_upper"][trial]
 
@@ -61,7 +61,7 @@ def test_networks_with_biases_meet_the_brute_forced_supremum(backend, activation
     case = point(trained.widths, activation=activation, rule=RandomPruning(alpha=0.3), trained=trained, estimators=MANY)
     row = columns(backend, case, stop=6, trained=trained)[0]
     for trial in range(6):
-        low, high = brute_gap(pair(backend, case, trial, trained), 400)
+        low, high = brute_gap(pair(backend, case, trial, trained), 200)
         assert 0.99 * low <= row["gap_lower"][trial] <= high
         assert low <= row["gap_upper"][trial]
 
