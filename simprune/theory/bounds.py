@@ -1,110 +1,148 @@
-"""A-priori bounds of the gap of a random network, with every event that may fail itemised.
+"""Bounds of the gap of a network: semi-empirical from given norms, a priori with every event that may fail itemised.
 
-Option 1: ||W*_l|| <= A_l and ||Delta_l|| <= E_l (2L events), ||W_l|| <= A_l + E_l. Option 2: ||W*_l|| and ||W_l|| <= A_l
-where needed, ||Delta_l|| <= E_l (3L - 2 events). Each event gets an equal share of delta; no independence of layers is
-used. Which option is smaller is known beforehand, so the minimum holds with probability 1 - delta as well.
+Option 1: ||W*_l|| <= A_l and ||Delta_l|| <= E_l (2 L events), ||W_l|| <= A_l + E_l. Option 2: ||W*_l|| (l >= 2) and ||W_l||
+(l < L) <= A_l, ||Delta_l|| <= E_l (3 L - 2 events). Each event gets an equal share of delta and no independence of layers
+is used. Which option is smaller is known beforehand, so the minimum holds with probability 1 - delta as well. Derived
+here, from the hybrid recursion of ``gap.spectral.telescoped_gap``.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from simprune.gap.base import LayerNorms
 from simprune.gap.spectral import telescoped_gap
+from simprune.model.distributions import AbstractDistribution
 from simprune.model.errors import InputError
 from simprune.model.network import NetworkSpec
-from simprune.model.pruning import AbstractPruningRule, n_pruned_for_alpha
-from simprune.theory.layers import delta_norm, target_norm
+from simprune.model.pruning import AbstractPruningRule
+from simprune.theory.layers import pruned_norm, target_norm
+from simprune.theory.norms import NormBound, check_delta
+
+Row = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One inequality that fails with probability at most ``bound.delta``; ``layer`` from 0, ``quantity`` e.g. "||W*||"."""
+
+    layer: int
+    quantity: str
+    bound: NormBound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AprioriBound:
-    """``gap`` holds with probability 1 - delta; layer bounds by layer; ``option`` and its number of events."""
+    """P(gap > ``gap``) <= ``delta``; the norm bounds by layer, and the ``events`` whose failures delta pays for.
+
+    ``output_norm`` bounds sup ||F|| and ``largest_gap`` bounds sup ||F|| + sup ||f||, each with probability 1 - delta.
+    """
 
     gap: float
-    output_norm: float
     delta: float
     option: int
-    n_events: int
+    events: tuple[Event, ...]
     n_pruned: tuple[int, ...]
-    target_norms: tuple[float, ...]
-    pruned_norms: tuple[float, ...]
-    delta_norms: tuple[float, ...]
+    target_norms: Row
+    pruned_norms: Row
+    delta_norms: Row
+    output_norm: float
+    largest_gap: float
 
     @property
     def event_delta(self) -> float:
         """Failure probability granted to each event."""
-        return self.delta / self.n_events
+        return self.delta / len(self.events)
 
     @property
     def is_vacuous(self) -> bool:
-        """Whether the bound says no more than ||f|| + ||F||, which the same norms bound, does."""
-        return self.gap >= 2.0 * self.output_norm
+        """Whether the bound says no more than what bounds any two such networks: sup ||F|| + sup ||f||."""
+        return self.gap >= self.largest_gap
 
 
-def apriori_bound(network: NetworkSpec, rule: AbstractPruningRule, *, delta: float) -> AprioriBound:
-    """Return the smaller of both options for a sampled target without biases."""
-    law = network.distribution
-    if law is None:
-        raise InputError("an a-priori bound needs random weights, got a trained network; use the certificates of a run")
-    if not 0.0 < delta < 1.0:
-        raise InputError(f"delta must lie in (0, 1), got {delta}; it is the probability that the bound may fail")
-    rule.check_depth(network.depth)
-    depth = network.depth
-    found = []
-    for option, n_events in ((1, 2 * depth), (2, max(3 * depth - 2, 1))):
-        share = delta / n_events
-        targets = tuple(target_norm(shape, law, delta=share) for shape in network.shapes)
-        layers = enumerate(network.shapes)
-        deltas = tuple(delta_norm(shape, law, rule, layer=layer, delta=share) for layer, shape in layers)
-        kept = tuple(a + e for a, e in zip(targets, deltas, strict=True)) if option == 1 else targets
-        found.append(
-            AprioriBound(
-                gap=network_bound(network, targets, kept, deltas),
-                output_norm=network_bound(network, targets, kept, targets[-1:], whole=True),
-                delta=delta,
-                option=option,
-                n_events=n_events,
-                n_pruned=tuple(rule.n_pruned(n, layer) for layer, n in enumerate(network.n_weights)),
-                target_norms=targets,
-                pruned_norms=kept,
-                delta_norms=deltas,
-            )
-        )
-    return min(found, key=lambda bound: bound.gap)
+def apriori_bound(
+    network: NetworkSpec, rule: AbstractPruningRule, *, delta: float, bias_norms: Row | None = None
+) -> AprioriBound:
+    """Return the smaller of both options for random weights; ``bias_norms``: fixed ||b_l||, biases are not pruned.
 
-
-def network_bound(
-    network: NetworkSpec,
-    targets: tuple[float, ...],
-    kept: tuple[float, ...],
-    deltas: tuple[float, ...],
-    *,
-    whole: bool = False,
-) -> float:
-    """Return e_L of the hybrid recursion for layer norms; ``whole``: the bound of sup ||F|| (f = 0 in the last layer)."""
-    if whole:
-        zeros = (0.0,) * (network.depth - 1)
-        kept, deltas = (*targets[:-1], 0.0), (*zeros, targets[-1])
-    norms = LayerNorms(target=_row(targets), pruned=_row(kept), delta=_row(deltas))
-    return float(telescoped_gap(network, norms, (0.0,) * network.depth)[0])
-
-
-def closed_form(d: int, alpha: float, depth: int, *, K: float = 1.0, lipschitz: float = 1.0, delta: float = 0.05) -> float:
-    """Elementary bound for magnitude pruning of uniform weights, all widths d, s(0) = 0: L Ks^(L-1) A^(L-1) E.
-
-    A = K sqrt(pi/8) (2 + sqrt(2 l / d)), E = K sqrt(e/3) q (1 + x) (2 sqrt q + (2 + sqrt 2) sqrt(p / d)) with l =
-    log(4 L / delta), q = k / d^2, x = (l + sqrt(l^2 + 2 k l)) / k, p = ceil(log d + l). Falls in d for large d.
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(256,) * 3, activation=activations.ReLU(), target=target)
+    >>> round(apriori_bound(net, pruning.MagnitudePruning(alpha=0.5), delta=0.05).gap, 6)
+    0.001525
     """
-    k, log = n_pruned_for_alpha(d * d, alpha), math.log(4.0 * depth / delta)
-    q, spread = k / (d * d), (log + math.sqrt(log * log + 2.0 * k * log)) / k
-    order = math.ceil(math.log(d) + log)
-    dense = K * math.sqrt(math.pi / 8.0) * (2.0 + math.sqrt(2.0 * log / d))
-    tail = 2.0 * math.sqrt(q) + (2.0 + math.sqrt(2.0)) * math.sqrt(order / d)
-    sparse = K * math.sqrt(math.e / 3.0) * q * (1.0 + spread) * tail
-    return depth * lipschitz ** (depth - 1) * dense ** (depth - 1) * sparse
+    rule.check_depth(network.depth)
+    counts = tuple(rule.n_pruned(n, layer) for layer, n in enumerate(network.n_weights))
+    return bound_of_counts(network, rule, counts, delta=delta, bias_norms=bias_norms)
 
 
-def _row(values: tuple[float, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return np.array([values], dtype=np.float64)
+def bound_of_counts(
+    network: NetworkSpec,
+    rule: AbstractPruningRule,
+    n_pruned: tuple[int, ...],
+    *,
+    delta: float,
+    bias_norms: Row | None = None,
+) -> AprioriBound:
+    """Return the bound where layer l loses ``n_pruned[l]`` weights by ``rule``, whose own amount is not read."""
+    law = random_law(network)
+    check_delta(delta)
+    biases = bias_norms or (0.0,) * network.depth
+    if len(biases) != network.depth:
+        raise InputError(f"bias_norms must hold one norm for each of the {network.depth} layers, got {len(biases)}")
+    depth, shapes = network.depth, network.shapes
+    found = []
+    for option, n_events in ((1, 2 * depth), (2, 3 * depth - 2)):
+        share = delta / n_events
+        targets = [target_norm(shape, law, delta=share) for shape in shapes]
+        deltas = [pruned_norm(s, law, rule, n_pruned=k, delta=share) for s, k in zip(shapes, n_pruned, strict=True)]
+        full, moved = tuple(b.value for b in targets), tuple(b.value for b in deltas)
+        kept = tuple(a + e for a, e in zip(full, moved, strict=True)) if option == 1 else full
+        found.append((network_bound(network, full, kept, moved, biases=biases), option, targets, deltas, kept))
+    gap, option, targets, deltas, kept = min(found, key=lambda f: f[0])
+    return AprioriBound(
+        gap=gap,
+        delta=delta,
+        option=option,
+        events=_events(option, targets, deltas),
+        n_pruned=n_pruned,
+        target_norms=tuple(b.value for b in targets),
+        pruned_norms=kept,
+        delta_norms=tuple(b.value for b in deltas),
+        output_norm=output_bound(network, delta=delta, biases=biases),
+        largest_gap=output_bound(network, delta=delta / 2.0, biases=biases) * 2.0,
+    )
+
+
+def network_bound(network: NetworkSpec, targets: Row, pruned: Row, deltas: Row, *, biases: Row | None = None) -> float:
+    """Return e_L of the hybrid recursion, the semi-empirical bound if the norms are those of sampled matrices.
+
+    Deterministic: sup ||F - f|| <= e_L whenever ||W*_l||, ||W_l||, ||Delta_l|| are at most ``targets``, ``pruned``,
+    ``deltas``. See ``gap.spectral.telescoped_gap`` for the recursion, offsets |s(0)| sqrt(d_l) and biases.
+    """
+    norms = LayerNorms(target=np.array([targets]), pruned=np.array([pruned]), delta=np.array([deltas]))
+    return float(telescoped_gap(network, norms, biases or (0.0,) * network.depth)[0])
+
+
+def output_bound(network: NetworkSpec, *, delta: float, biases: Row) -> float:
+    """Return N_L with P(sup ||F|| > N_L) <= delta (L events); the same number bounds sup ||f|| (Jensen)."""
+    law, depth = random_law(network), network.depth
+    norms = tuple(target_norm(shape, law, delta=delta / depth).value for shape in network.shapes)
+    # f = 0 in the last layer: the gap is then sup ||F||
+    zeros = (0.0,) * (depth - 1)
+    last = biases[-1]
+    return network_bound(network, norms, (*norms[:-1], 0.0), (*zeros, norms[-1]), biases=biases) + last
+
+
+def random_law(network: NetworkSpec) -> AbstractDistribution:
+    """Return the law of a sampled target's weights; InputError for a trained network."""
+    if network.distribution is None:
+        raise InputError("an a-priori bound needs random weights, got a trained network; use the certificates of a run")
+    return network.distribution
+
+
+def _events(option: int, targets: list[NormBound], deltas: list[NormBound]) -> tuple[Event, ...]:
+    depth = len(targets)
+    full = [Event(layer=i, quantity="||W*||", bound=b) for i, b in enumerate(targets) if option == 1 or i > 0]
+    kept = [Event(layer=i, quantity="||W||", bound=b) for i, b in enumerate(targets) if option == 2 and i < depth - 1]
+    return (*full, *kept, *(Event(layer=i, quantity="||Delta||", bound=b) for i, b in enumerate(deltas)))

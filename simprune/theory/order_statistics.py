@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from simprune.model.distributions import AbstractDistribution
+from simprune.model.distributions import AbstractDistribution, Laplace
 from simprune.model.errors import InputError
 
 Doubles = npt.NDArray[np.float64]
@@ -50,12 +50,66 @@ def beta_quantile(level: npt.ArrayLike, complement: npt.ArrayLike, *, a: float, 
     return mean + shift, b / (a + b) - shift
 
 
+def beta_log_moments(n_weights: int, n_pruned: int, *, count: int) -> Doubles:
+    """Return log E B^(2p), p = 1..count, of B ~ Beta(k + 1, D - k): sums of logs, no digits lost for D up to 1e18.
+
+    E B^r = prod over i < r of (k + 1 + i) / (D + 1 + i); a^2p times it is E T^2p for weights U[-a, a]. k = 0, D = 1 is
+    the uniform law, E B^2 = 1/3:
+
+    >>> round(float(np.exp(beta_log_moments(1, 0, count=1))[0]), 12)
+    0.333333333333
+    """
+    steps = np.arange(2 * count)
+    return np.asarray(np.cumsum(np.log((n_pruned + 1.0 + steps) / (n_weights + 1.0 + steps)))[1::2])
+
+
+def chernoff_excess(mean: float, log: float) -> float:
+    """Return x with mean x^2 / (2 (1 + x)) = log: a count, Beta or gamma law exceeds (1 + x) its mean w. p. <= e^(-log).
+
+    P(Beta(k + 1, D - k) > (1 + x) k / D) = P(Bin(D, (1 + x) k / D) <= k) <= exp(-k x^2 / (2 (1 + x))).
+    """
+    return (log + math.sqrt(log * log + 2.0 * mean * log)) / mean
+
+
+def beta_chernoff(n_weights: int, n_pruned: int, *, delta: float) -> float:
+    """Return b with P(B > b) <= delta for B ~ Beta(k + 1, D - k), the law of H(T), in closed form (k >= 1).
+
+    >>> round(beta_chernoff(10**18, 10**9, delta=0.05) * 1e9, 6)
+    1.000077
+    """
+    return min(1.0, n_pruned / n_weights * (1.0 + chernoff_excess(n_pruned, math.log(1.0 / delta))))
+
+
+def beta_survival(x: Doubles, *, n_weights: int, n_pruned: int) -> Doubles:
+    """Return P(B > x) for B ~ Beta(k + 1, D - k), or Chernoff's bound of it where both parameters are huge."""
+    if min(n_pruned, n_weights - n_pruned) <= NORMAL_ABOVE:
+        return np.asarray(special.betaincc(n_pruned + 1.0, float(n_weights - n_pruned), x))
+    excess = np.maximum(x * (n_weights / n_pruned) - 1.0, 0.0)
+    return np.asarray(np.exp(-n_pruned * excess**2 / (2.0 * (1.0 + excess))))
+
+
 def _beta_moments(a: float, b: float) -> tuple[float, float, float]:
     total = a + b
     mean = a / total
     std = math.sqrt(mean * (b / total) / (total + 1.0))
     skewness = 2.0 * (b - a) * math.sqrt(total + 1.0) / ((total + 2.0) * math.sqrt(a) * math.sqrt(b))
     return mean, std, skewness
+
+
+def magnitudes(law: type[AbstractDistribution], shares: Doubles, complements: Doubles) -> Doubles:
+    """Return the magnitudes at scale 1 below which a law has ``shares``, to full relative accuracy for tiny shares.
+
+    >>> from simprune.model.distributions import Laplace
+    >>> float(magnitudes(Laplace, np.array([1e-20]), np.array([1.0]))[0]) == 1e-20 / 2**0.5
+    True
+    """
+    pairs = zip(shares.ravel().tolist(), complements.ravel().tolist(), strict=True)
+    if law is Laplace:
+        # the sampled scalar takes the logarithm of the complement, whose rounding hides shares below 1e-16
+        values = [-math.log1p(-u) / math.sqrt(2.0) if u < 0.5 else law.magnitude(u, c) for u, c in pairs]
+    else:
+        values = [law.magnitude(u, c) for u, c in pairs]
+    return np.array(values, dtype=np.float64).reshape(shares.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +179,4 @@ class ThresholdLaw:
 
     def _image(self, level: Doubles, complement: Doubles) -> Doubles:
         x, rest = beta_quantile(level, complement, a=self.a, b=self.b)
-        magnitude = self.distribution.magnitude
-        pairs = zip(np.atleast_1d(x).ravel().tolist(), np.atleast_1d(rest).ravel().tolist(), strict=True)
-        return self.scale * np.array([magnitude(u, c) for u, c in pairs], dtype=np.float64).reshape(x.shape)
+        return self.scale * magnitudes(type(self.distribution), x, rest)

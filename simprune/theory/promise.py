@@ -1,4 +1,4 @@
-"""What the theory promises for one architecture, as one object: the bound, its budget, the minimal width."""
+"""What the theory promises for one architecture, as one object: the bound, its budget, the minimal width, the counts."""
 
 import dataclasses
 import math
@@ -8,97 +8,102 @@ from typing import Any
 from simprune.model.errors import InputError
 from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
-from simprune.theory.bounds import AprioriBound, apriori_bound, closed_form
-from simprune.theory.exponents import Exponents, all_widths, gap_exponents
-from simprune.theory.minimal_width import MinimalWidth, minimal_width
+from simprune.theory.bounds import AprioriBound, Event, apriori_bound, random_law
+from simprune.theory.budget import Budget, pruning_budget
+from simprune.theory.closed_form import closed_form, sufficient_width
+from simprune.theory.comparison import Curve, comparison_curves
+from simprune.theory.exponents import Exponents, all_widths, gap_exponents, hidden_widths
+from simprune.theory.minimal_width import MinimalWidth, minimal_network_width
+from simprune.theory.typical import typical_gap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """A bound with what belongs to it; None where a question was not asked or has no answer."""
+    """A bound with what belongs to it; None where a question was not asked or has no answer.
+
+    ``elementary``: the closed form's gap; ``elementary_width``: its one-line sufficient width, a power of two.
+    ``typical``: first-order rms gap over inputs, no bound. ``curves``: comparison curves of ||Delta_1|| at its scale.
+    """
 
     network: NetworkSpec
+    rule: AbstractPruningRule
     bound: AprioriBound
+    elementary: float | None
+    typical: float | None
+    exponents: Exponents
+    grows: str
+    curves: tuple[Curve, ...]
     epsilon: float | None
     width: MinimalWidth | None
-    elementary: float | None
-    exponents: Exponents | None
+    elementary_width: int | None
+    counts: Budget | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
             "network": self.network.to_dict(),
-            "bound": dataclasses.asdict(self.bound) | {"vacuous": self.bound.is_vacuous},
+            "rule": self.rule.to_dict(),
+            "bound": self._bound_dict(),
+            "closed_form": self.elementary,
+            "typical_gap": self.typical,
+            "exponents": dataclasses.asdict(self.exponents) | {"grows": self.grows},
+            "comparison_curves": [dataclasses.asdict(curve) for curve in self.curves],
             "epsilon": self.epsilon,
             "minimal_width": None if self.width is None else dataclasses.asdict(self.width),
-            "closed_form": self.elementary,
-            "exponents": None if self.exponents is None else dataclasses.asdict(self.exponents),
+            "closed_form_width": self.elementary_width,
+            "prunable": None if self.counts is None else dataclasses.asdict(self.counts),
         }
 
-    def to_text(self) -> str:
-        """Return the itemised table."""
-        bound, network = self.bound, self.network
-        share = bound.gap / bound.output_norm
-        lines = [
-            f"gap <= {bound.gap:.4g} with probability {1 - bound.delta:g} over the random weights"
-            + (": VACUOUS, it says no more than ||f|| + ||F|| does" if bound.is_vacuous else ""),
-            f"sup ||F|| <= {bound.output_norm:.4g} on the same events; the gap is at most {share:.3g} of that bound",
-            f"failure budget: {bound.n_events} events of {bound.event_delta:.3g} each (option {bound.option}, union bound)",
-            "",
-            f"  {'layer':<12} {'pruned':>14} {'share':>9} {'||W*|| <=':>11} {'||W|| <=':>11} {'||Delta|| <=':>13}",
-        ]
-        for i, (d_out, d_in) in enumerate(network.shapes):
-            k, n = bound.n_pruned[i], network.n_weights[i]
-            lines.append(
-                f"  {f'{d_out} x {d_in}':<12} {k:>14} {k / n:>9.3g} {bound.target_norms[i]:>11.4g} "
-                f"{bound.pruned_norms[i]:>11.4g} {bound.delta_norms[i]:>13.4g}"
-            )
-        return "\n".join([*lines, *self._notes()])
-
-    def _notes(self) -> list[str]:
-        notes = [""]
-        if self.elementary is not None:
-            notes.append(f"closed form (elementary, for all larger widths): gap <= {self.elementary:.4g}")
-        if self.width is not None:
-            found = "none" if self.width.width is None else str(self.width.width)
-            notes.append(
-                f"minimal width for gap <= {self.epsilon:g}: {found} (all widths equal, scanned to {self.width.scanned}); "
-                f"asked: {max(self.network.widths)}"
-            )
-        if self.exponents is not None:
-            known = self.exponents
-            theorem = "makes no claim" if known.theorem1 is None else f"asks for {known.theorem1:g}"
-            sharp = "unknown" if known.sharp is None else f"{known.sharp:g}"
-            notes.append(f"exponent of 1/d: Theorem 1 {theorem}, sharp {sharp} ({known.regime})")
-        if self.network.activation.value_at_zero:
-            notes.append(
-                "s(0) != 0: the bounds carry a term sqrt(d); the theorem's rate needs s(0) = 0 or a fixed output width"
-            )
-        notes.append("constants: this project's own, proved; the paper publishes none")
-        return notes
+    def _bound_dict(self) -> dict[str, Any]:
+        bound = self.bound
+        plain = {f.name: getattr(bound, f.name) for f in dataclasses.fields(bound) if f.name != "events"}
+        return plain | {"vacuous": bound.is_vacuous, "events": [_event_dict(event) for event in bound.events]}
 
 
-def promise(network: NetworkSpec, rule: AbstractPruningRule, *, delta: float, epsilon: float | None = None) -> Promise:
-    """Evaluate everything for one architecture; ``epsilon`` asks for the minimal width of the same depth."""
-    if epsilon is not None and not 0.0 < epsilon < math.inf:
-        raise InputError(f"epsilon must be positive and finite, got {epsilon}; it is the wanted gap")
+def promise(
+    network: NetworkSpec,
+    rule: AbstractPruningRule,
+    *,
+    delta: float,
+    epsilon: float | None = None,
+    fixed_ends: bool | None = None,
+    counts: bool = False,
+) -> Promise:
+    """Evaluate everything for one architecture; ``epsilon`` asks for the minimal width, ``counts`` for prunable counts.
+
+    ``fixed_ends``: only hidden widths grow; by default where the widths are not all equal.
+    """
     bound = apriori_bound(network, rule, delta=delta)
+    if counts and epsilon is None:
+        raise InputError("prunable counts need the tolerated gap, got no epsilon; give one")
+    fixed = len(set(network.widths)) > 1 if fixed_ends is None else fixed_ends
+    fixed = fixed and network.depth > 1
+    form = closed_form(network, rule, delta=delta)
+    growing = hidden_widths(network.depth) if fixed else all_widths(network.depth)
     square = len(set(network.widths)) == 1
-    width = None
+    law = random_law(network)
+    elementary = form.gap(network.widths[0]) if form and square else math.inf
+    width = elementary_width = None
     if epsilon is not None:
+        width = minimal_network_width(network, rule, epsilon=epsilon, delta=delta, fixed_ends=fixed)
+        elementary_width = sufficient_width(form, epsilon) if form and not fixed else None
+    shape, k = network.shapes[0], bound.n_pruned[0]
+    curves = comparison_curves(*shape, k / (shape[0] * shape[1]), law) if k and rule.is_random else ()
+    return Promise(
+        network=network,
+        rule=rule,
+        bound=bound,
+        elementary=elementary if math.isfinite(elementary) else None,
+        typical=typical_gap(network, rule),
+        exponents=gap_exponents(network, rule, growing=growing),
+        grows="hidden widths" if fixed else "all widths",
+        curves=tuple(dataclasses.replace(c, value=c.value * law.scale(*shape)) for c in curves),
+        epsilon=epsilon,
+        width=width,
+        elementary_width=elementary_width,
+        counts=pruning_budget(network, rule, epsilon=epsilon, delta=delta) if counts and epsilon is not None else None,
+    )
 
-        def at(d: int) -> float:
-            same = dataclasses.replace(network, widths=(d,) * (network.depth + 1))
-            return apriori_bound(same, rule, delta=delta).gap
 
-        width = minimal_width(at, epsilon)
-    law = network.distribution
-    assert law is not None
-    elementary = None
-    alpha = rule.alpha if isinstance(rule.alpha, float) else None
-    plain = square and law.name == "uniform" and rule.name == "magnitude" and not network.activation.value_at_zero
-    if plain and alpha is not None:
-        constant = network.activation.lipschitz
-        elementary = closed_form(network.widths[0], alpha, network.depth, K=law.K, lipschitz=constant, delta=delta)
-    exponents = gap_exponents(network, rule, growing=all_widths(network.depth)) if square else None
-    return Promise(network=network, bound=bound, epsilon=epsilon, width=width, elementary=elementary, exponents=exponents)
+def _event_dict(event: Event) -> dict[str, Any]:
+    return {"layer": event.layer, "quantity": event.quantity} | dataclasses.asdict(event.bound)

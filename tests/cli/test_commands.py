@@ -129,17 +129,27 @@ def test_bound_prints_the_promise_and_its_json():
     asked = ["bound", "--widths", "64,64,64", "--alpha", "0.5", "--epsilon", "0.1"]
     answer = call(*asked)
     assert answer.exit_code == 0
-    assert "minimal width for gap <= 0.1: 19" in answer.stdout
+    assert "minimal width for gap <= 0.1: 19 (all widths d" in answer.stdout
+    assert "failure budget: delta = 0.05 = 4 events x 0.0125" in answer.stdout
+    assert max(len(line) for line in answer.stdout.splitlines()) <= 125
     numbers = json.loads(call(*asked, "--json").stdout)
     assert numbers["minimal_width"]["width"] == 19
     assert numbers["bound"]["vacuous"] is False
+    assert len(numbers["bound"]["events"]) == 4
+    assert "weights that may go" in call(*asked, "--counts").stdout
+    vacuous = call("bound", "--widths", "32,32,32,32", "--alpha", "0.05", "--rule", "random", "--law", "gaussian").stdout
+    assert "VACUOUS: any two such networks differ by at most" in vacuous
+    ends = call("bound", "--widths", "784,64,64,10", "--alpha", "0.5", "--epsilon", "0.1").stdout
+    assert "minimal width for gap <= 0.1: 17 (hidden widths" in ends
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (["--widths", "5,x"], "widths must be whole numbers"),
-        (["--law", "laplace"], "got laplace"),
+        (["--law", "cauchy"], "law"),
+        (["--counts"], "prunable counts need the tolerated gap"),
+        (["--fixed-ends", "--epsilon", "-1"], "epsilon must be positive"),
         (["--alpha", "1.3"], "alpha must lie in (0, 1)"),
         (["--rule", "magnitud"], "did you mean 'magnitude'"),
         (["--delta", "0"], "delta must lie in (0, 1)"),

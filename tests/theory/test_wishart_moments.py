@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simprune.theory.wishart_moments import log_coefficients, log_falling_factorials, log_trace_moments
+from simprune.theory.wishart_moments import ORDERS, coefficient_table, log_falling_factorials, log_trace_moments
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "wishart_table.py"
 
@@ -26,14 +26,22 @@ def test_known_coefficients(exact):
 
 @pytest.mark.parametrize("p", [1, 2, 3, 5, 8, 12])
 def test_the_shipped_table_holds_the_exact_integers(exact, p):
-    stored = log_coefficients()[p - 1]
-    for (i, j), value in exact(p).items():
-        assert stored[i, j] == stored[j, i] == (math.log(value) if value else -math.inf)
-    assert np.isfinite(stored).sum() == sum((1 if i == j else 2) for (i, j), value in exact(p).items() if value)
+    table = coefficient_table()
+    first, stop = table.starts[p * (p - 1) // 2], table.starts[p * (p + 1) // 2]
+    stored = {
+        (i, j): log for i, j, log in zip(table.i[first:stop], table.j[first:stop], table.logs[first:stop], strict=True)
+    }
+    lower = {key: value for key, value in exact(p).items() if value}
+    assert stored == {key: math.log(n) for (i, j), n in lower.items() for key in ((i, j), (j, i))}
 
 
 def test_the_table_goes_to_64():
-    assert log_coefficients().shape == (64, 65, 65)
+    table = coefficient_table()
+    assert ORDERS == 64
+    assert len(table.starts) == 64 * 65 // 2
+    # every cell i + j - 1 = s of p = 64 holds s pairs, and N_p(1, 1) = (2 p - 1)!!
+    assert np.diff(np.append(table.starts, len(table.logs)))[-64:].tolist() == list(range(1, 65))
+    assert table.logs[table.starts[-64]] == pytest.approx(sum(math.log(k) for k in range(1, 128, 2)), rel=1e-15)
 
 
 @pytest.mark.parametrize(("r", "n"), [(1, 1), (3, 5), (10, 7)])
