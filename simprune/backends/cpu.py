@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from simprune.backends import batch, certificates, evaluation
+from simprune.backends import batch, certificates, evaluation, semidefinite
 from simprune.backends.base import AbstractBackend, Trial, Trials
 from simprune.backends.elementwise import CODES
 from simprune.backends.memory import keep_freed_memory
@@ -16,6 +16,7 @@ from simprune.backends.sampling import LAW_CODES, sphere_inputs
 from simprune.backends.selection import bracket
 from simprune.design.point import Point
 from simprune.gap.base import LayerNorms
+from simprune.gap.semidefinite import slope_bound
 from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
 from simprune.rng import Purpose, stream
@@ -291,6 +292,16 @@ class CpuOps:
         """Return the certified gap of a linear network."""
         gaps = np.empty(self.n_trials)
         evaluation.linear_gaps(self._layout.widths, self._layout.at, self.weights, pruned.entries, gaps)
+        return gaps
+
+    def semidefinite_gap(
+        self, pruned: CpuPruned, norms: LayerNorms, wanted: npt.NDArray[np.bool_], *, steps: int
+    ) -> npt.NDArray[np.float64]:
+        """Return certified gaps of the semidefinite relaxation."""
+        gaps = np.full(self.n_trials, np.inf)
+        stacked = np.stack([norms.target, norms.pruned, norms.delta])
+        args = (self._shape, self.weights, self._bias, pruned.entries, stacked, wanted)
+        semidefinite.semidefinite_gaps(*args, slope_bound(self.network), steps, gaps)
         return gaps
 
     def bias_norms(self) -> tuple[float, ...]:

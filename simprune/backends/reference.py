@@ -11,10 +11,12 @@ import numpy.typing as npt
 from simprune.backends import reference_bounds as bounds
 from simprune.backends import reference_passes as passes
 from simprune.backends import reference_sampling as sampling
+from simprune.backends import reference_semidefinite as semidefinite
 from simprune.backends.base import AbstractBackend, BatchOps, Trial, Trials
 from simprune.backends.reference_passes import Moved, Passed
 from simprune.design.point import Point
 from simprune.gap.base import Array, Doubles, LayerNorms
+from simprune.gap.semidefinite import slope_bound
 from simprune.model.errors import InputError
 from simprune.model.network import FixedTarget, NetworkSpec, SampledTarget
 from simprune.model.pruning import AbstractPruningRule
@@ -101,6 +103,16 @@ class ReferenceOps:
 
     def linear_gap(self, pruned: ReferencePruned) -> Doubles:
         return bounds.linear_gap(self.weights, pruned.deltas)
+
+    def semidefinite_gap(
+        self, pruned: ReferencePruned, norms: LayerNorms, wanted: npt.NDArray[np.bool_], *, steps: int
+    ) -> Doubles:
+        slope = slope_bound(self.network)
+        gaps = np.full(self.n_trials, np.inf)
+        for t in np.flatnonzero(wanted & (norms.delta.max(axis=1) > 0.0)):
+            weights, deltas = [w[t] for w in self.weights], [d[t] for d in pruned.deltas]
+            gaps[t] = semidefinite.certified_gap(weights, deltas, self.biases, slope, steps=steps)
+        return gaps
 
     def bias_norms(self) -> tuple[float, ...]:
         return tuple(bounds.vector_norm_bound(b) for b in self.biases)

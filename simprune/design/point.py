@@ -8,6 +8,7 @@ from typing import Any
 from simprune.gap.ascent import Ascent
 from simprune.gap.base import AbstractGapEstimator
 from simprune.gap.sampled import Sampled
+from simprune.gap.semidefinite import Semidefinite
 from simprune.gap.spectral import Spectral
 from simprune.model.errors import InputError
 from simprune.model.network import NetworkSpec
@@ -17,7 +18,7 @@ from simprune.rng import SCHEME, canonical_json, network_key
 
 TRIAL_VERSION = 1
 PRECISIONS = ("float32", "float64")
-ESTIMATORS: tuple[type[AbstractGapEstimator], ...] = (Sampled, Ascent, Spectral)
+ESTIMATORS: tuple[type[AbstractGapEstimator], ...] = (Sampled, Ascent, Spectral, Semidefinite)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,9 @@ class Ops(Protocol):
     def linear_gap(self, pruned: Any) -> Doubles:
         """Return certified upper bounds of the largest singular value of f - F, for linear networks without biases."""
 
+    def semidefinite_gap(self, pruned: Any, norms: LayerNorms, wanted: npt.NDArray[np.bool_], *, steps: int) -> Doubles:
+        """Return certified gaps of the semidefinite relaxation (``gap.semidefinite``), inf where none is proved."""
+
     def bias_norms(self) -> tuple[float, ...]:
         """Return upper bounds of ||b_l||, one a layer."""
 

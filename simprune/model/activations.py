@@ -19,6 +19,7 @@ class AbstractActivation(Registered, ABC):
 
     __slots__ = ()
     is_linear: ClassVar[bool] = False
+    nondecreasing: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -66,6 +67,7 @@ class Identity(AbstractActivation):
     """s(z) = z: a linear network, whose gap is a largest singular value."""
 
     name: ClassVar[str] = "identity"
+    nondecreasing: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
 
     @property
@@ -94,6 +96,7 @@ class ReLU(AbstractActivation):
     """s(z) = max(z, 0)."""
 
     name: ClassVar[str] = "relu"
+    nondecreasing: ClassVar[bool] = True
 
     @property
     def lipschitz(self) -> float:
@@ -120,6 +123,7 @@ class LeakyReLU(AbstractActivation):
     """s(z) = z for z > 0, slope * z otherwise."""
 
     name: ClassVar[str] = "leaky_relu"
+    nondecreasing: ClassVar[bool] = True
     slope: float = 0.01
 
     def __post_init__(self) -> None:
@@ -155,6 +159,7 @@ class Tanh(AbstractActivation):
     """s(z) = tanh(z)."""
 
     name: ClassVar[str] = "tanh"
+    nondecreasing: ClassVar[bool] = True
 
     @property
     def lipschitz(self) -> float:
@@ -187,6 +192,7 @@ class Sigmoid(AbstractActivation):
     """s(z) = 1 / (1 + exp(-z)); Lipschitz 1/4, and 1/2 at 0."""
 
     name: ClassVar[str] = "sigmoid"
+    nondecreasing: ClassVar[bool] = True
 
     @property
     def lipschitz(self) -> float:
@@ -223,6 +229,7 @@ class CentredSigmoid(AbstractActivation):
     """s(z) = 1 / (1 + exp(-z)) - 1/2: the sigmoid with value 0 at 0, as the theorem needs."""
 
     name: ClassVar[str] = "centred_sigmoid"
+    nondecreasing: ClassVar[bool] = True
 
     @property
     def lipschitz(self) -> float:
