@@ -3,6 +3,7 @@
 from simprune.analysis.layout import Arrangement, arrange, paragraph
 from simprune.analysis.report_exponents import exponents_section
 from simprune.analysis.report_gaps import gap_sections, points_section, probability_section, relative_section
+from simprune.analysis.report_promises import promises_section
 from simprune.analysis.report_short import short_section
 from simprune.analysis.report_thresholds import thresholds_section
 from simprune.analysis.summary import Summary
@@ -17,6 +18,7 @@ def render(summary: Summary) -> str:
     if computed:
         sections += [*gap_sections(summary, arrangement), probability_section(summary, arrangement)]
         sections += [relative_section(summary, arrangement), exponents_section(summary), thresholds_section(summary)]
+        sections.append(promises_section(summary, arrangement))
     sections.append(_notes(summary))
     return "\n\n".join(section for section in sections if section) + "\n"
 

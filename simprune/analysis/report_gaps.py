@@ -12,9 +12,10 @@ from simprune.analysis.wording import estimate, interval, number, percent, quant
 Row = Sequence[str]
 
 
-def _rows(
+def point_rows(
     summary: Summary, arrangement: Arrangement, cells: Callable[[PointSummary], list[Row]]
 ) -> list[tuple[str, list[Row]]]:
+    """Return the rows of a table over points, grouped under the arrangement's headings."""
     groups = []
     for group in arrangement.groups:
         rows: list[Row] = []
@@ -40,7 +41,7 @@ def points_section(summary: Summary, arrangement: Arrangement) -> str:
         "Shares of all weights of the network that are set to zero (pruned) and that stay (kept). "
         "Below noise: rows whose attained gap is smaller than its own rounding error; they count as gap 0 from below."
     )
-    return section("1. Points", explained, table(columns, _rows(summary, arrangement, cells)))
+    return section("1. Points", explained, table(columns, point_rows(summary, arrangement, cells)))
 
 
 def _runs(counts: list[str]) -> str:
@@ -75,8 +76,8 @@ def gap_sections(summary: Summary, arrangement: Arrangement) -> list[str]:
         f"Limit: exceeds the {1 - summary.delta:g} quantile of the gap with probability {summary.confidence:g} (one-sided)."
     )
     limit = f"limit ({1 - summary.delta:g})"
-    first = table([arrangement.label, *names], _rows(summary, arrangement, attained))
-    second = table([arrangement.label, *names, limit, "rows"], _rows(summary, arrangement, certified))
+    first = table([arrangement.label, *names], point_rows(summary, arrangement, attained))
+    second = table([arrangement.label, *names, limit, "rows"], point_rows(summary, arrangement, certified))
     if all(point.certified == 0 for point in summary.points):
         second = "  No row is certified: add the spectral estimator to the design for upper values."
     return [
@@ -109,7 +110,7 @@ def probability_section(summary: Summary, arrangement: Arrangement) -> str:
     )
     if summary.epsilons_from_data:
         explained += " The epsilons were chosen from these data (none was given), so the intervals are descriptive only."
-    return section("4. P(gap <= epsilon)", explained, table(columns, _rows(summary, arrangement, cells)))
+    return section("4. P(gap <= epsilon)", explained, table(columns, point_rows(summary, arrangement, cells)))
 
 
 def _probability(p: GapProbability) -> Row:
@@ -143,7 +144,7 @@ def relative_section(summary: Summary, arrangement: Arrangement) -> str:
         "sup ||F||. Upper: certified gap over the attained output norm. Between: attained gap relative to the attained "
         "output norm, an estimate that is a bound on neither side."
     )
-    return section("5. Relative gap", explained, table(columns, _rows(summary, arrangement, cells)))
+    return section("5. Relative gap", explained, table(columns, point_rows(summary, arrangement, cells)))
 
 
 def _side(values: tuple[QuantileEstimate, ...] | Refused, i: int) -> str:

@@ -9,6 +9,7 @@ from simprune.analysis.confidence import chosen_epsilons, gap_probability
 from simprune.analysis.estimates import CONFIDENCE, Refused
 from simprune.analysis.exponents import ExponentLaboratory
 from simprune.analysis.families import settings
+from simprune.analysis.promises import PointPromise, Promises
 from simprune.analysis.quantiles import quantile, upper_limit
 from simprune.analysis.relative import RelativeGap, relative_gap
 from simprune.analysis.summary import LayerSummary, PointSummary, Results, Summary
@@ -19,7 +20,8 @@ from simprune.records import Status, TrialTable
 
 Doubles = npt.NDArray[np.float64]
 
-COLUMNS = ("gap_lower", "gap_upper", "output_norm", "noise_floor", "status", "n_pruned", "threshold", "target_norm")
+COLUMNS = ("gap_lower", "gap_upper", "output_norm", "noise_floor", "status", "n_pruned", "threshold")
+NORMS = ("target_norm", "pruned_norm", "delta_norm")
 LEVELS = (0.05, 0.5, 0.95)
 THRESHOLD_ERROR = 0.01
 ERROR = 1.0 - CONFIDENCE
@@ -39,17 +41,25 @@ def summarize(
     ordered_levels = tuple(sorted(set(levels)))
     wanted = _epsilons(results, asked)
     laboratory = ExponentLaboratory(results.points, ordered_levels)
+    promises = Promises(delta=tolerated)
     summaries: dict[int, PointSummary] = {}
     tests: dict[int, tuple[ThresholdTest, ...]] = {}
     for i in laboratory.reading_order():
         point = results.points[i]
-        table = results.table(point, only=COLUMNS)
+        table = results.table(point, only=(*COLUMNS, *NORMS))
         lower, upper = _ordered(table)
         laboratory.add(i, lower, upper)
         tests[i] = threshold_tests(point, table["threshold"], index=i)
         relative = relative_gap(table, trained=results.trained(point), levels=ordered_levels, error=ERROR)
         summaries[i] = _point(
-            table, lower, upper, relative=relative, epsilons=wanted[i], delta=tolerated, levels=ordered_levels
+            table,
+            lower,
+            upper,
+            relative=relative,
+            promise=promises.of(table, lower, upper, epsilons=wanted[i]),
+            epsilons=wanted[i],
+            delta=tolerated,
+            levels=ordered_levels,
         )
     order = range(len(results.points))
     return Summary(
@@ -100,6 +110,7 @@ def _point(
     upper: Doubles,
     *,
     relative: RelativeGap | Refused,
+    promise: PointPromise | Refused,
     epsilons: tuple[float, ...],
     delta: float,
     levels: tuple[float, ...],
@@ -120,6 +131,7 @@ def _point(
         upper_limit=upper_limit(upper, 1.0 - delta, error=ERROR) if len(upper) else none,
         probabilities=tuple(gap_probability(lower, upper, epsilon=e, delta=delta, error=ERROR) for e in epsilons),
         relative=relative,
+        promise=promise,
     )
 
 

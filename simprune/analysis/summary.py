@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from simprune.analysis.confidence import GapProbability
 from simprune.analysis.estimates import Refused
+from simprune.analysis.promises import PointPromise
 from simprune.analysis.quantiles import QuantileEstimate
 from simprune.analysis.relative import RelativeGap
 from simprune.analysis.scaling import ExponentFit
@@ -84,6 +85,7 @@ class PointSummary:
     upper_limit: float | Refused
     probabilities: tuple[GapProbability, ...]
     relative: RelativeGap | Refused
+    promise: PointPromise | Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,15 @@ _block8 = tile(TILE_ROWS, 8, accumulate=False)
 
 
 @inner
+def largest(values):
+    """Return the largest of some non-negative values as a float, 0 if there is none."""
+    top = 0.0
+    for value in values:
+        top = max(top, float(value))
+    return top
+
+
+@inner
 def eliminate(u, low):
     """Factor R = U^T U of u = [R | C] in place and turn C into X = U^-T C; return whether all pivots are positive.
 

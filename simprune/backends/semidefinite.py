@@ -17,10 +17,10 @@ import numpy as np
 from simprune.backends.certificates import EPSILON, MARGIN, RAISE, cholesky_succeeds, lanczos_top
 from simprune.backends.chain import CONSTANT, fill_chain, make_plan, power_of_two
 from simprune.backends.compile import inner, kernel
-from simprune.backends.elimination import eliminate, gram_of_columns, solve_upper
+from simprune.backends.elimination import eliminate, gram_of_columns, largest, solve_upper
 from simprune.backends.multipliers import move_each, move_together, seed, weigh
 from simprune.backends.products import multiply
-from simprune.backends.subspace import COLUMNS, improve, random_columns
+from simprune.backends.subspace import COLUMNS, copy, improve, random_columns
 
 RATE = 0.2
 FIRST_POWER, DOUBLINGS = 3, 5
@@ -127,7 +127,7 @@ def _search(plan, widths, chain, q, slack, steps, rooms, best):
     random_columns(x)
     for step in range(first_steps + steps + 1):
         if step == first_steps:
-            q[:] = best_q
+            copy(best_q, q)
         if not eliminate_all(plan, chain, q, slack, rooms, widths, step == 0):
             if lowest == np.inf:
                 return False
@@ -137,9 +137,10 @@ def _search(plan, widths, chain, q, slack, steps, rooms, best):
             continue
         q0 = g[: n * n].reshape(n, n)
         improve(q0, x, 6 if step == 0 else 2, values)
-        if values.max() < lowest:
-            lowest = values.max()
-            best_q[:], best[:] = q, q0
+        if largest(values) < lowest:
+            lowest = largest(values)
+            copy(q, best_q)
+            copy(q0, best)
         if step == first_steps + steps or not lowest > 0.0:
             break
         share = max(step - first_steps, 0) / max(steps, 1)
@@ -203,16 +204,16 @@ def semidefinite_gaps(shape, weights, bias, entries, norms, wanted, slope, steps
     biased = 1 if bias.size else 0
     plan = make_plan(widths, biased)
     sizes, spots, starts, rooms = plan
-    largest, n = sizes.max(), sizes[0]
+    widest, n = int(largest(sizes)), sizes[0]
     chain, q = np.empty(spots[-1]), np.empty(starts[-1])
-    room = (np.empty(rooms[-1]), np.empty(largest * max(largest, widths[-1])), np.empty(largest * largest))
+    room = (np.empty(rooms[-1]), np.empty(widest * max(widest, widths[-1])), np.empty(widest * widest))
     best, work = np.empty((n, n)), np.empty((n, n))
-    slack = 4.0 * EPSILON * (widths[-1] + sizes.sum() + 8.0) ** 2
+    slack = 4.0 * EPSILON * (widths[-1] + starts[-1] + sizes[0] + 8.0) ** 2
     for t in range(weights.shape[0]):
         own = norms[:, t]
-        if not wanted[t] or not 0.0 < own[2].max() < np.inf:
+        if not wanted[t] or not 0.0 < largest(own[2]) < np.inf:
             continue
-        units = (power_of_two(own[2].max()), slope)
+        units = (power_of_two(largest(own[2])), slope)
         sparse = (entries[0], entries[1][t], entries[2][t], entries[3][t])
         fill_chain(shape, weights[t], bias, sparse, units, plan, chain)
         q[:] = 1.0

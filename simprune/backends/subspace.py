@@ -10,6 +10,14 @@ SWEEPS = 10
 
 
 @inner
+def copy(source, target):
+    """Copy a contiguous array into another of its shape; assignment of slices would compile ten times longer."""
+    flat = target.reshape(-1)
+    for i, value in enumerate(source.reshape(-1)):
+        flat[i] = value
+
+
+@inner
 def random_columns(x):
     """Fill x with fixed pseudo-random numbers in (-1/2, 1/2)."""
     state = np.uint64(88172645463325252)
@@ -74,7 +82,7 @@ def improve(g, x, rounds, values):
     for _ in range(rounds):
         multiply(g, x, product)
         _orthonormalise(product)
-        x[:] = product
+        copy(product, x)
     multiply(g, x, product)
     small, turn = np.zeros((k, k)), np.empty((k, k))
     for i in range(x.shape[0]):
@@ -88,6 +96,6 @@ def improve(g, x, rounds, values):
             for p in range(k):
                 mixed += x[i, p] * turn[p, q]
             product[i, q] = mixed
-    x[:] = product
+    copy(product, x)
     for q in range(k):
         values[q] = small[q, q]

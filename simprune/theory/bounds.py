@@ -85,33 +85,53 @@ def bound_of_counts(
     bias_norms: Row | None = None,
 ) -> AprioriBound:
     """Return the bound where layer l loses ``n_pruned[l]`` weights by ``rule``, whose own amount is not read."""
-    law = random_law(network)
     check_delta(delta)
-    biases = bias_norms or (0.0,) * network.depth
-    if len(biases) != network.depth:
-        raise InputError(f"bias_norms must hold one norm for each of the {network.depth} layers, got {len(biases)}")
-    depth, shapes = network.depth, network.shapes
-    found = []
-    for option, n_events in ((1, 2 * depth), (2, 3 * depth - 2)):
-        share = delta / n_events
-        targets = [target_norm(shape, law, delta=share) for shape in shapes]
-        deltas = [pruned_norm(s, law, rule, n_pruned=k, delta=share) for s, k in zip(shapes, n_pruned, strict=True)]
-        full, moved = tuple(b.value for b in targets), tuple(b.value for b in deltas)
-        kept = tuple(a + e for a, e in zip(full, moved, strict=True)) if option == 1 else full
-        found.append((network_bound(network, full, kept, moved, biases=biases), option, targets, deltas, kept))
-    gap, option, targets, deltas, kept = min(found, key=lambda f: f[0])
+    depth = network.depth
+    biases = bias_norms or (0.0,) * depth
+    if len(biases) != depth:
+        raise InputError(f"bias_norms must hold one norm for each of the {depth} layers, got {len(biases)}")
+    options = ((1, delta / (2 * depth)), (2, delta / (3 * depth - 2)))
+    found = [_optional(network, rule, n_pruned, option, share=share, biases=biases) for option, share in options]
+    best = min(found, key=lambda f: f.gap)
     return AprioriBound(
-        gap=gap,
+        gap=best.gap,
         delta=delta,
-        option=option,
-        events=_events(option, targets, deltas),
+        option=best.option,
+        events=_events(best.option, best.targets, best.deltas),
         n_pruned=n_pruned,
-        target_norms=tuple(b.value for b in targets),
-        pruned_norms=kept,
-        delta_norms=tuple(b.value for b in deltas),
+        target_norms=tuple(b.value for b in best.targets),
+        pruned_norms=best.kept,
+        delta_norms=tuple(b.value for b in best.deltas),
         output_norm=output_bound(network, delta=delta, biases=biases),
         largest_gap=output_bound(network, delta=delta / 2.0, biases=biases) * 2.0,
     )
+
+
+def gap_without_union(network: NetworkSpec, rule: AbstractPruningRule, bound: AprioriBound) -> float:
+    """Return what ``bound`` would be if every event were granted the whole delta: NOT a bound, the union bound's price."""
+    biases = (0.0,) * network.depth
+    return _optional(network, rule, bound.n_pruned, bound.option, share=bound.delta, biases=biases).gap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Option:
+    gap: float
+    option: int
+    targets: list[NormBound]
+    deltas: list[NormBound]
+    kept: Row
+
+
+def _optional(
+    network: NetworkSpec, rule: AbstractPruningRule, n_pruned: tuple[int, ...], option: int, *, share: float, biases: Row
+) -> _Option:
+    law, shapes = random_law(network), network.shapes
+    targets = [target_norm(shape, law, delta=share) for shape in shapes]
+    deltas = [pruned_norm(s, law, rule, n_pruned=k, delta=share) for s, k in zip(shapes, n_pruned, strict=True)]
+    full, moved = tuple(b.value for b in targets), tuple(b.value for b in deltas)
+    kept = tuple(a + e for a, e in zip(full, moved, strict=True)) if option == 1 else full
+    gap = network_bound(network, full, kept, moved, biases=biases)
+    return _Option(gap=gap, option=option, targets=targets, deltas=deltas, kept=kept)
 
 
 def network_bound(network: NetworkSpec, targets: Row, pruned: Row, deltas: Row, *, biases: Row | None = None) -> float:
