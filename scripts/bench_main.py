@@ -2,6 +2,7 @@
 
 import sys
 
+import bench_certificates
 import bench_kernels
 import bench_runs
 import bench_trials
@@ -15,6 +16,9 @@ SECTIONS = {
     "shared": bench_trials.shared_alphas,
     "float32": bench_trials.accuracy,
     "sup": bench_trials.supremum,
+    "certificates": bench_certificates.certificates,
+    "costs": bench_certificates.certificate_costs,
+    "bounds": bench_certificates.bounds,
     "start": bench_runs.start_up,
     "dask": bench_runs.scheduling,
     "memory": bench_runs.memory,

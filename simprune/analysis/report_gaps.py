@@ -72,7 +72,7 @@ def gap_sections(summary: Summary, arrangement: Arrangement) -> list[str]:
 
     lower_text = "The true gap is at least these. Intervals: distribution-free, from order statistics; two-sided, pointwise."
     upper_text = (
-        "The true gap is at most these (only certified rows; a product of layer norms, so it is loose for deep networks). "
+        "The true gap is at most these (only certified rows; the product of layer norms is loose for deep networks). "
         f"Limit: exceeds the {1 - summary.delta:g} quantile of the gap with probability {summary.confidence:g} (one-sided)."
     )
     limit = f"limit ({1 - summary.delta:g})"

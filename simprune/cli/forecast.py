@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from simprune.engine.todo import missing_blocks
 from simprune.gap.ascent import Ascent
 from simprune.gap.base import AbstractGapEstimator
 from simprune.gap.sampled import Sampled
+from simprune.gap.semidefinite import Semidefinite, search_rounds
 from simprune.gap.spectral import Spectral
 from simprune.model.errors import InputError
 from simprune.records import Ranges
@@ -26,6 +28,7 @@ WEIGHTS_PER_SECOND: Mapping[str, float] = {"cpu": 1e8, "reference": 5e6}
 POINT_SECONDS: Mapping[str, float] = {"cpu": 1e-4, "reference": 2e-3}
 START_SECONDS = 3.0
 WORKER_BYTES = 200e6
+CHEAPER = '; "first = N" certifies N trials of every point only'
 
 
 def forecast(design: Design, folder: Path, *, backend: str, workers: int) -> str:
@@ -34,7 +37,8 @@ def forecast(design: Design, folder: Path, *, backend: str, workers: int) -> str
     todo = [block for blocks in missing_blocks(design, lambda point: stored[point]).values() for block in blocks]
     rows = sum(block.n_trials * len(block.points) for block in todo)
     total = design.trials * len(design.points())
-    seconds = sum(block.n_trials * trial_seconds(block.points, backend=backend) for block in todo) / workers
+    proofs = sum(_proof_flops(block) for block in todo) / FLOPS[backend] / workers
+    seconds = sum(block.n_trials * trial_seconds(block.points, backend=backend) for block in todo) / workers + proofs
     disk = sum(block.n_trials * row_bytes(block.points) for block in todo)
     memory = WORKER_BYTES + max((_block_bytes(block) for block in todo), default=0.0)
     processors = len(os.sched_getaffinity(0))
@@ -48,13 +52,14 @@ def forecast(design: Design, folder: Path, *, backend: str, workers: int) -> str
         "without the compilation of kernels; a run forecasts from measurements)"
         if rows
         else "time: nothing to do, all rows are stored",
+        *([f"price of the semidefinite certificate: {100 * proofs / seconds:.0f} % of it{CHEAPER}"] if proofs else []),
         "dry run: nothing was computed or written",
     ]
     return "\n".join(lines)
 
 
 def trial_seconds(points: Sequence[Point], *, backend: str) -> float:
-    """Return the modelled seconds of one trial of points that share their network."""
+    """Return the modelled seconds of one trial of points that share their network, without semidefinite certificates."""
     network = points[0].network
     n_weights = sum(network.n_weights)
     flops = sum(_flops(estimator, point) for point in points for estimator in point.estimators)
@@ -71,6 +76,24 @@ def _flops(estimator: AbstractGapEstimator, point: Point) -> float:
     if isinstance(estimator, Spectral):
         return sum(2.0 * d_out * d_in * min(d_out, d_in) for d_out, d_in in point.network.shapes)
     return 0.0
+
+
+def _elimination_flops(widths: Sequence[int]) -> float:
+    """Return the operations of one elimination of the certificate's chain: 2 d rows a hidden layer, all symmetric."""
+    sizes = [widths[0], *(2 * d for d in widths[1:-1])]
+    inner = sum(n**3 / 3 + n * n * m + n * m * m for m, n in pairwise(sizes))
+    return float(inner + widths[-1] * sizes[-1] ** 2)
+
+
+def _proof_flops(block: Block) -> float:
+    flops = 0.0
+    for point in block.points:
+        for estimator in point.estimators:
+            if isinstance(estimator, Semidefinite):
+                last = block.stop if estimator.first is None else min(block.stop, estimator.first)
+                rounds = search_rounds(point.network.depth, estimator.steps)
+                flops += max(0, last - block.first) * rounds * _elimination_flops(point.network.widths)
+    return flops
 
 
 def _block_bytes(block: Block) -> float:

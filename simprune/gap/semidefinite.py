@@ -22,7 +22,7 @@ class Semidefinite(AbstractGapEstimator):
     inequalities, ||f - F||^2 + sum T y (k z - y) <= rho^2 ||x||^2 for all y and x (a matrix inequality) proves
     gap <= rho; the method of Fazlyab et al. ("Efficient and accurate estimation of Lipschitz constants", NeurIPS 2019),
     applied to the difference of two networks. Biases act on a further input of fixed size c. Good weights are searched
-    for in 4 L steps with one weight a layer and ``steps`` steps with one a neuron; the proof holds for any.
+    for in 2 L steps with one weight a layer and ``steps`` steps with one a neuron; the proof holds for any.
 
     Falls back on the spectral bound for linear networks without biases (where that is exact), for depth 1, for
     activations that do not vanish at 0 and for such that are not monotone. ``first`` certifies only trials
@@ -54,6 +54,11 @@ def sharpens(network: NetworkSpec, bias_norms: tuple[float, ...]) -> bool:
     activation = network.activation
     exact = network.depth == 1 or (network.is_linear and not any(bias_norms))
     return not exact and activation.nondecreasing and activation.value_at_zero == 0.0
+
+
+def search_rounds(depth: int, steps: int) -> int:
+    """Return how often the search factors the matrix: 2 L rounds with one weight a layer, ``steps``, and one more."""
+    return 2 * depth + steps + 1
 
 
 def slope_bound(network: NetworkSpec) -> float:

@@ -52,6 +52,16 @@ def test_a_dry_run_tells_and_writes_nothing(study):
     assert contents(study.parent) == before
 
 
+def test_a_dry_run_tells_the_price_of_semidefinite_certificates(study):
+    text, shares = study.read_text(), []
+    assert "price" not in call("run", study, "--dry-run").stdout
+    for extra in ("", "first = 1\n"):
+        study.write_text(text + "\n[estimators.semidefinite]\nsteps = 5000\n" + extra)
+        told = call("run", study, "--dry-run").stdout
+        shares += re.findall(r"^price of the semidefinite certificate: (\d+) % of it; \"first = N\" certifies", told, re.M)
+    assert 0 < int(shares[1]) < int(shares[0]) < 100
+
+
 def test_a_dry_run_of_a_finished_study_has_nothing_to_do(finished):
     result = call("run", finished / "study.toml", "-o", finished / "results", "--dry-run")
     assert "48 rows stored, 0 to compute" in result.stdout
