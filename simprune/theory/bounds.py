@@ -84,7 +84,14 @@ def bound_of_counts(
     delta: float,
     bias_norms: Row | None = None,
 ) -> AprioriBound:
-    """Return the bound where layer l loses ``n_pruned[l]`` weights by ``rule``, whose own amount is not read."""
+    """Return the bound where layer l loses ``n_pruned[l]`` weights by ``rule``, whose own amount is not read.
+
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(64,) * 3, activation=activations.ReLU(), target=target)
+    >>> round(bound_of_counts(net, pruning.MagnitudePruning(alpha=0.5), (64, 0), delta=0.05).gap, 5)
+    0.00653
+    """
     check_delta(delta)
     depth = network.depth
     biases = bias_norms or (0.0,) * depth
@@ -108,7 +115,16 @@ def bound_of_counts(
 
 
 def gap_without_union(network: NetworkSpec, rule: AbstractPruningRule, bound: AprioriBound) -> float:
-    """Return what ``bound`` would be if every event were granted the whole delta: NOT a bound, the union bound's price."""
+    """Return what ``bound`` would be if every event were granted the whole delta: NOT a bound, the union bound's price.
+
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(64,) * 3, activation=activations.ReLU(), target=target)
+    >>> rule = pruning.MagnitudePruning(alpha=0.5)
+    >>> bound = apriori_bound(net, rule, delta=0.05)
+    >>> round(bound.gap / gap_without_union(net, rule, bound), 2)
+    1.11
+    """
     biases = (0.0,) * network.depth
     return _optional(network, rule, bound.n_pruned, bound.option, share=bound.delta, biases=biases).gap
 
@@ -139,13 +155,26 @@ def network_bound(network: NetworkSpec, targets: Row, pruned: Row, deltas: Row, 
 
     Deterministic: sup ||F - f|| <= e_L whenever ||W*_l||, ||W_l||, ||Delta_l|| are at most ``targets``, ``pruned``,
     ``deltas``. See ``gap.spectral.telescoped_gap`` for the recursion, offsets |s(0)| sqrt(d_l) and biases.
+
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(64,) * 3, activation=activations.ReLU(), target=target)
+    >>> network_bound(net, (1.0, 1.0), (1.0, 1.0), (0.5, 0.25))
+    0.7500000000015001
     """
     norms = LayerNorms(target=np.array([targets]), pruned=np.array([pruned]), delta=np.array([deltas]))
     return float(telescoped_gap(network, norms, biases or (0.0,) * network.depth)[0])
 
 
 def output_bound(network: NetworkSpec, *, delta: float, biases: Row) -> float:
-    """Return N_L with P(sup ||F|| > N_L) <= delta (L events); the same number bounds sup ||f|| (Jensen)."""
+    """Return N_L with P(sup ||F|| > N_L) <= delta (L events); the same number bounds sup ||f|| (Jensen).
+
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(64,) * 3, activation=activations.ReLU(), target=target)
+    >>> round(output_bound(net, delta=0.05, biases=(0.0, 0.0)), 2)
+    1.47
+    """
     law, depth = random_law(network), network.depth
     norms = tuple(target_norm(shape, law, delta=delta / depth).value for shape in network.shapes)
     # f = 0 in the last layer: the gap is then sup ||F||
@@ -155,7 +184,14 @@ def output_bound(network: NetworkSpec, *, delta: float, biases: Row) -> float:
 
 
 def random_law(network: NetworkSpec) -> AbstractDistribution:
-    """Return the law of a sampled target's weights; InputError for a trained network."""
+    """Return the law of a sampled target's weights; InputError for a trained network.
+
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(64,) * 3, activation=activations.ReLU(), target=target)
+    >>> random_law(net).name
+    'uniform'
+    """
     if network.distribution is None:
         raise InputError("an a-priori bound needs random weights, got a trained network; use the certificates of a run")
     return network.distribution

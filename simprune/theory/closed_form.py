@@ -75,6 +75,12 @@ def closed_form(network: NetworkSpec, rule: AbstractPruningRule, *, delta: float
     """Return the closed form of a network's depth, law and activation, None where none is derived.
 
     Needed: s(0) = 0, one alpha, a sub-Gaussian law, and for magnitude pruning a continuous one.
+
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(64,) * 3, activation=activations.ReLU(), target=target)
+    >>> round(closed_form(net, pruning.MagnitudePruning(alpha=0.5), delta=0.05).gap(64), 4)
+    0.1062
     """
     law = network.distribution
     if law is None or network.activation.value_at_zero or not isinstance(rule.alpha, float):
@@ -96,6 +102,11 @@ def sufficient_width(form: ClosedForm, epsilon: float) -> int | None:
 
     d >= (19.3 L (2.14 Ks K)^(L-1) K sqrt(log d + l + 1) / epsilon)^(1/nu), nu = min(3 alpha, 2 alpha + 1/2), d >= l and
     k >= l: the closed form with its factors replaced by constants (A <= 2.14 K, x <= 2.74). Derived here.
+
+    >>> from simprune.model.distributions import Uniform
+    >>> form = ClosedForm(depth=2, law=Uniform(), is_random=False, alpha=0.5, lipschitz=1.0, delta=0.05)
+    >>> sufficient_width(form, 0.1)
+    256
     """
     if form.is_random or moment_law(form.law) is not UNIFORM:
         return None

@@ -25,17 +25,33 @@ class Exponents:
 
 
 def all_widths(depth: int) -> tuple[bool, ...]:
-    """Return the dimension rule "all widths are d"."""
+    """Return the dimension rule "all widths are d".
+
+    >>> all_widths(2)
+    (True, True, True)
+    """
     return (True,) * (depth + 1)
 
 
 def hidden_widths(depth: int) -> tuple[bool, ...]:
-    """Return the dimension rule "d_0 and d_L fixed, hidden widths are d"."""
+    """Return the dimension rule "d_0 and d_L fixed, hidden widths are d".
+
+    >>> hidden_widths(3)
+    (False, True, True, False)
+    """
     return (False, *(True,) * (depth - 1), False)
 
 
 def gap_exponents(network: NetworkSpec, rule: AbstractPruningRule, *, growing: Sequence[bool]) -> Exponents:
-    """Return the exponents of the gap when the widths marked in ``growing`` (one flag a width) grow in proportion."""
+    """Return the exponents of the gap when the widths marked in ``growing`` (one flag a width) grow in proportion.
+
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(64,) * 3, activation=activations.ReLU(), target=target)
+    >>> found = gap_exponents(net, pruning.MagnitudePruning(alpha=0.5), growing=all_widths(2))
+    >>> found.theorem1, found.sharp, found.latala
+    (0.5, 1.5, 1.25)
+    """
     if len(growing) != network.depth + 1 or not any(growing):
         raise InputError(
             f"growing must hold one flag for each of the {network.depth + 1} widths, at least one true, "

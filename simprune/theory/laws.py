@@ -73,6 +73,10 @@ def moment_weights(law: MomentLaw, q: float) -> tuple[Doubles, Doubles]:
 
     Laplace: E xi^(2h) = h! (2h - 1)!! grows too fast for one beta (it is not sub-Gaussian), but E Tr (X X^T)^p uses
     h <= p only: theta = max(beta, p! beta^p), as h! beta^h is log-convex in h.
+
+    >>> log_beta, log_weight = moment_weights(GAUSSIAN, 0.5)
+    >>> log_beta.shape, float(np.exp(log_weight[0, 0]))
+    ((1, 64), 0.5)
     """
     if law is LAPLACE:
         p = np.arange(1, ORDERS + 1)

@@ -34,14 +34,26 @@ def target_norm(shape: tuple[int, int], law: AbstractDistribution, *, delta: flo
 def delta_norm(
     shape: tuple[int, int], law: AbstractDistribution, rule: AbstractPruningRule, *, layer: int, delta: float
 ) -> NormBound:
-    """Bound ||Delta|| = ||W* - W|| of layer ``layer`` (from 0) of shape ``(d_out, d_in)``, in the units of the weights."""
+    """Bound ||Delta|| = ||W* - W|| of layer ``layer`` (from 0) of shape ``(d_out, d_in)``, in the units of the weights.
+
+    >>> from simprune.model import distributions, pruning
+    >>> rule = pruning.MagnitudePruning(alpha=0.5)
+    >>> round(delta_norm((256, 256), distributions.Uniform(), rule, layer=0, delta=0.05).value, 6)
+    0.000604
+    """
     return pruned_norm(shape, law, rule, n_pruned=rule.n_pruned(shape[0] * shape[1], layer), delta=delta)
 
 
 def pruned_norm(
     shape: tuple[int, int], law: AbstractDistribution, rule: AbstractPruningRule, *, n_pruned: int, delta: float
 ) -> NormBound:
-    """Bound ||Delta|| of a layer that loses ``n_pruned`` weights by ``rule`` (its amount is not read), as ``delta_norm``."""
+    """Bound ||Delta|| of a layer that loses ``n_pruned`` weights by ``rule`` (its amount is not read), as ``delta_norm``.
+
+    >>> from simprune.model import distributions, pruning
+    >>> rule = pruning.RandomPruning(alpha=0.5)
+    >>> round(pruned_norm((256, 256), distributions.Uniform(), rule, n_pruned=256, delta=0.05).value, 4)
+    0.1476
+    """
     known, (n, m), k = moment_law(law), shape, n_pruned
     if k == 0:
         return best_of(Candidate(method="exact", value=0.0, budget="none: nothing is pruned"), delta=delta)

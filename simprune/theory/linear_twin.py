@@ -25,6 +25,12 @@ def product_looseness(network: NetworkSpec, rule: AbstractPruningRule) -> float 
 
     The Lipschitz constants of the activation multiply both alike where s(0) = 0. None for trained targets, layers of
     more than 2^16 weights, or if nothing is pruned. Deterministic: the draws have a seed of their own.
+
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(64,) * 3, activation=activations.ReLU(), target=target)
+    >>> 2.0 < product_looseness(net, pruning.MagnitudePruning(alpha=0.5)) < 3.0
+    True
     """
     law = network.distribution
     if law is None or max(network.n_weights) > MAX_LAYER:

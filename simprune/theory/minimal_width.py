@@ -62,6 +62,12 @@ def minimal_network_width(
     """Return d*(epsilon, delta) for the depth, law, activation and rule of ``network``.
 
     All widths are d, or with ``fixed_ends`` the hidden ones only, d_0 and d_L being those of ``network``.
+
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(64,) * 3, activation=activations.ReLU(), target=target)
+    >>> minimal_network_width(net, pruning.MagnitudePruning(alpha=0.5), epsilon=0.1, delta=0.05).width
+    19
     """
     if not 0.0 < epsilon < float("inf"):
         raise InputError(f"epsilon must be positive and finite, got {epsilon}; it is the wanted gap")

@@ -54,6 +54,10 @@ def profile_bound(n: int, m: int, law: MomentLaw, *, row_sum: float, column_sum:
     ``row_sum`` = max_i sum_j q_ij, ``column_sum`` = max_j sum_i q_ij. As Lemma M*, with a spanning tree of each walk
     summed edge by edge: E Tr (X X^T)^p <= beta^(-p) n sum N_p(i, j) column_sum^(i-1) row_sum^j theta^(i+j-1), or
     transposed.
+
+    >>> from simprune.theory.laws import GAUSSIAN
+    >>> round(profile_bound(100, 100, GAUSSIAN, row_sum=100.0, column_sum=100.0, delta=0.05), 2)
+    21.56
     """
     log_beta, log_weight = moment_weights(law, 1.0)
     cells = log_cells(log_powers(column_sum), log_powers(row_sum))

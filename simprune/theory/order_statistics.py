@@ -38,7 +38,12 @@ def beta_cdf(x: npt.ArrayLike, *, a: float, b: float) -> Doubles:
 
 
 def beta_quantile(level: npt.ArrayLike, complement: npt.ArrayLike, *, a: float, b: float) -> tuple[Doubles, Doubles]:
-    """Return the quantile x of Beta(a, b) and 1 - x, both to full relative accuracy; ``complement`` is 1 - level."""
+    """Return the quantile x of Beta(a, b) and 1 - x, both to full relative accuracy; ``complement`` is 1 - level.
+
+    >>> x, rest = beta_quantile(0.25, 0.75, a=2, b=1)
+    >>> round(float(x), 12), round(float(rest), 12)
+    (0.5, 0.5)
+    """
     p, q = np.asarray(level, dtype=np.float64), np.asarray(complement, dtype=np.float64)
     if min(a, b) <= NORMAL_ABOVE:
         x = np.where(p <= 0.5, special.betaincinv(a, b, p), special.betainccinv(a, b, q))
@@ -67,6 +72,9 @@ def chernoff_excess(mean: float, log: float) -> float:
     """Return x with mean x^2 / (2 (1 + x)) = log: a count, Beta or gamma law exceeds (1 + x) its mean w. p. <= e^(-log).
 
     P(Beta(k + 1, D - k) > (1 + x) k / D) = P(Bin(D, (1 + x) k / D) <= k) <= exp(-k x^2 / (2 (1 + x))).
+
+    >>> round(chernoff_excess(100.0, 3.0), 3)
+    0.277
     """
     return (log + math.sqrt(log * log + 2.0 * mean * log)) / mean
 
@@ -81,7 +89,11 @@ def beta_chernoff(n_weights: int, n_pruned: int, *, delta: float) -> float:
 
 
 def beta_survival(x: Doubles, *, n_weights: int, n_pruned: int) -> Doubles:
-    """Return P(B > x) for B ~ Beta(k + 1, D - k), or Chernoff's bound of it where both parameters are huge."""
+    """Return P(B > x) for B ~ Beta(k + 1, D - k), or Chernoff's bound of it where both parameters are huge.
+
+    >>> beta_survival(np.array([0.5]), n_weights=2, n_pruned=1).round(12).tolist()
+    [0.75]
+    """
     if min(n_pruned, n_weights - n_pruned) <= NORMAL_ABOVE:
         return np.asarray(special.betaincc(n_pruned + 1.0, float(n_weights - n_pruned), x))
     excess = np.maximum(x * (n_weights / n_pruned) - 1.0, 0.0)

@@ -8,7 +8,15 @@ from simprune.theory.promise import Promise
 
 
 def promise_text(told: Promise) -> str:
-    """Return the itemised table as lines of at most about 120 columns."""
+    """Return the itemised table as lines of at most about 120 columns.
+
+    >>> from simprune.model import activations, distributions, network, pruning
+    >>> target = network.SampledTarget(distribution=distributions.Uniform())
+    >>> net = network.NetworkSpec(widths=(64,) * 3, activation=activations.ReLU(), target=target)
+    >>> from simprune.theory.promise import promise
+    >>> print(promise_text(promise(net, pruning.MagnitudePruning(alpha=0.5), delta=0.05)).splitlines()[0])
+    gap <= 0.01306 with probability 0.95 over the random weights
+    """
     parts = (_head(told), _layers(told), _events(told), [*_widths(told), *_counts(told), *_notes(told)])
     return "\n\n".join("\n".join(part) for part in parts)
 

@@ -48,6 +48,9 @@ def gaussian_bound(n: int, m: int, kappa: float, *, delta: float) -> float:
 
     E exp(l ||X||) <= E exp(l kappa ||G||), E ||G|| <= sqrt n + sqrt m (Gordon 1985; Davidson & Szarek 2001), and
     Gaussian concentration. Gaussian entries: this is Davidson and Szarek's theorem.
+
+    >>> round(gaussian_bound(100, 100, 1.0, delta=0.05), 2)
+    22.45
     """
     return kappa * (math.sqrt(n) + math.sqrt(m) + math.sqrt(2.0 * math.log(1.0 / delta)))
 
@@ -57,6 +60,10 @@ def masked_bound(n: int, m: int, q: float, law: MomentLaw, *, delta: float, exac
 
     A uniform k-subset with k = q n m: E Psi(||X_S||) is non-decreasing in S (Jensen) and the binomial count reaches its
     median k with probability 1/2 or more.
+
+    >>> from simprune.theory.laws import UNIFORM
+    >>> round(masked_bound(512, 512, 0.5, UNIFORM, delta=0.05, exact_count=True), 1)
+    21.9
     """
     return gaussian_bound(n, m, masked_kappa(q, law), delta=delta / 2.0 if exact_count else delta)
 
@@ -66,6 +73,10 @@ def masked_kappa(q: float, law: MomentLaw) -> float:
     """Return kappa with q E(xi - y)_+ <= E(kappa g - y)_+ for all y, for a bounded law; 0.1 % above the least one.
 
     Both sides fall in y, so it is enough that each cell's left end satisfies the left side at the right end's value.
+
+    >>> from simprune.theory.laws import UNIFORM
+    >>> round(masked_kappa(1.0, UNIFORM), 3)
+    0.628
     """
     y = np.linspace(0.0, 1.0, 1001)
     excess = (1.0 - y) ** 2 / 4.0 if law is UNIFORM else (1.0 - y) / 2.0

@@ -23,7 +23,13 @@ CELLS = 512
 
 @lru_cache(maxsize=1024)
 def threshold_grid(law: type[AbstractDistribution], n_weights: int, n_pruned: int, tail: float) -> tuple[Doubles, Doubles]:
-    """Return thresholds t_0 < ... < t_max at scale 1 with P(T > t_max) <= tail, and P(T > t_j) for all but the last."""
+    """Return thresholds t_0 < ... < t_max at scale 1 with P(T > t_max) <= tail, and P(T > t_j) for all but the last.
+
+    >>> from simprune.model.distributions import Uniform
+    >>> thresholds, above = threshold_grid(Uniform, 4096, 64, 0.01)
+    >>> thresholds.shape, above.shape, round(float(thresholds[-1]), 4)
+    ((512,), (511,), 0.0228)
+    """
     highest = min(beta_chernoff(n_weights, n_pruned, delta=tail), 1.0 - tail / n_weights)
     lowest = min((n_pruned + 1.0) / (n_weights + 1.0) * max(1e-3, 1.0 - 8.0 / math.sqrt(n_pruned)), 0.999 * highest)
     shares = np.geomspace(lowest, highest, CELLS)
@@ -36,6 +42,11 @@ def log_moments_above(
     """Return upper bounds of log E[size(T)^(2p); T <= t_max], p = 1..ORDERS, for a non-decreasing ``size`` at scale 1.
 
     With f = size^(2p): E f(T) <= f(t_0) + sum of (f(t_(j+1)) - f(t_j)) P(T > t_j).
+
+    >>> from simprune.model.distributions import Gaussian
+    >>> logs = log_moments_above(lambda t: t, Gaussian, 4096, 64, tail=0.01)
+    >>> logs.shape, round(float(np.exp(logs[0] / 2.0)), 4)
+    ((64,), 0.0202)
     """
     values, above = threshold_grid(law, n_weights, n_pruned, tail)
     logs = 2.0 * np.arange(1, ORDERS + 1)[:, None] * np.log(size(values))[None, :]

@@ -34,7 +34,12 @@ class CoefficientTable:
 
 @cache
 def coefficient_table() -> CoefficientTable:
-    """Return the shipped table, read once."""
+    """Return the shipped table, read once.
+
+    >>> table = coefficient_table()
+    >>> np.exp(table.logs[:4]).round(9).tolist()
+    [1.0, 3.0, 1.0, 1.0]
+    """
     with resources.files("simprune.theory").joinpath("wishart_moments.npz").open("rb") as file:
         lower = np.load(file, allow_pickle=False)["logs"]
     p, i, j = np.nonzero(np.isfinite(lower))
@@ -66,12 +71,21 @@ def log_falling_factorials(x: int, count: int) -> Doubles:
 
 
 def log_powers(base: float) -> Doubles:
-    """Return i log(base) for i = 0..ORDERS: the exponents of a profile bound, in place of falling factorials."""
+    """Return i log(base) for i = 0..ORDERS: the exponents of a profile bound, in place of falling factorials.
+
+    >>> log_powers(2.0)[:2].round(3).tolist()
+    [0.0, 0.693]
+    """
     return np.asarray(np.arange(ORDERS + 1) * math.log(base))
 
 
 def log_cells(left: Doubles, right: Doubles) -> Doubles:
-    """Return log sum over i + j - 1 = s of N_p(i, j) exp(left[i] + right[j]), ``[ORDERS, ORDERS]`` by p - 1 and s - 1."""
+    """Return log sum over i + j - 1 = s of N_p(i, j) exp(left[i] + right[j]), ``[ORDERS, ORDERS]`` by p - 1 and s - 1.
+
+    >>> cells = log_cells(log_powers(1.0), log_powers(1.0))
+    >>> np.exp(cells[1, :2]).round(9).tolist()
+    [3.0, 2.0]
+    """
     table = coefficient_table()
     terms = table.logs + left[table.i] + right[table.j]
     top = np.maximum.reduceat(terms, table.starts)
@@ -86,7 +100,11 @@ def log_cells(left: Doubles, right: Doubles) -> Doubles:
 
 @lru_cache(maxsize=512)
 def shape_cells(n: int, m: int) -> Doubles:
-    """Return ``log_cells`` of an n x m matrix, with falling factorials (n)_i (m)_j."""
+    """Return ``log_cells`` of an n x m matrix, with falling factorials (n)_i (m)_j.
+
+    >>> np.exp(shape_cells(3, 5)[0, :1]).round(9).tolist()
+    [15.0]
+    """
     return log_cells(log_falling_factorials(n, ORDERS + 1), log_falling_factorials(m, ORDERS + 1))
 
 
@@ -94,6 +112,9 @@ def log_sum_rows(cells: Doubles, log_weight: Doubles | float) -> Doubles:
     """Return log sum over s of exp(cells[p - 1, s - 1] + s log_weight) for every p, ``[..., ORDERS]``.
 
     ``log_weight`` may be ``[..., 1, 1]`` to hold many weights at once.
+
+    >>> np.exp(log_sum_rows(shape_cells(3, 5), 0.0)[:1]).round(9).tolist()
+    [15.0]
     """
     terms = cells + np.arange(1, ORDERS + 1) * log_weight
     top = terms.max(axis=-1)
