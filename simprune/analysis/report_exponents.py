@@ -25,7 +25,7 @@ def exponents_section(summary: Summary) -> str:
 
 
 def _family(summary: Summary, family: FamilySummary) -> tuple[str, list[list[str]]]:
-    told = _headings(summary)[family.points[0]]
+    told = summary_headings(summary)[family.points[0]]
     sizes = ", ".join(str(d) for d in family.widths)
     heading = f"{told}: " if told else ""
     heading += f"widths {family.pattern}, d = {sizes}\n   ({family.regime})"
@@ -62,7 +62,8 @@ def _verdict(family: FamilySummary, fit: ExponentFit) -> str:
     return f"{fit.exponent - family.sharp:+.3f} {place}"
 
 
-def _headings(summary: Summary) -> dict[int, str]:
+def summary_headings(summary: Summary) -> dict[int, str]:
+    """Return the heading that each point stands under."""
     arrangement = arrange([p.point for p in summary.points])
     return {i: group.heading for group in arrangement.groups for i, _ in group.rows}
 

@@ -6,6 +6,7 @@ from simprune.analysis.confidence import Proportion
 from simprune.analysis.estimates import Refused
 from simprune.analysis.layout import Arrangement, section, table
 from simprune.analysis.promises import PointPromise, WidthAsked
+from simprune.analysis.report_exponents import summary_headings
 from simprune.analysis.report_gaps import Row, point_rows
 from simprune.analysis.summary import PointSummary, Summary
 from simprune.analysis.wording import number
@@ -45,7 +46,25 @@ def promises_section(summary: Summary, arrangement: Arrangement) -> str:
         "the search misses), layer product (of norms; 3 linear networks of the same law), norms (bound over sample), union "
         'bound (shares of delta). "-": not known (layers above 2^16 weights, or no certified rows).'
     )
-    return f"{section(title, explained, bounds)}\n\n{section('Looseness ledger', second, ledger)}"
+    sections = [section(title, explained, bounds), section("Looseness ledger", second, ledger)]
+    return "\n\n".join([*sections, *_constants(summary)])
+
+
+def _constants(summary: Summary) -> list[str]:
+    if not summary.constants:
+        return []
+    explained = (
+        "FITTED to these rows; proves nothing and says nothing about other widths. Theorem 1 asks for widths of at least "
+        "(C2 / epsilon)^(1/alpha), among other terms; its source publishes no constants. The least C2 that these widths "
+        f"allow with the other terms at 0 is the largest d^alpha times the {1 - summary.delta:g} quantile: at least "
+        "(attained gaps), at most (certified ones). The smallest width decides it if the gap falls faster than d^(-alpha)."
+    )
+    headings = summary_headings(summary)
+    groups = [
+        (headings[c.points[0]], [[f"d = {c.widths[0]} .. {c.widths[-1]}", number(c.lower), number(c.upper)]])
+        for c in summary.constants
+    ]
+    return [section("Constant C2 of Theorem 1, fitted", explained, table(["widths", "at least", "at most"], groups))]
 
 
 def _bounds(summary: Summary, arrangement: Arrangement) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.analysis.confidence import chosen_epsilons, gap_probability
+from simprune.analysis.constants import fitted_constants
 from simprune.analysis.estimates import CONFIDENCE, Refused
 from simprune.analysis.exponents import ExponentLaboratory
 from simprune.analysis.families import settings
@@ -61,7 +62,8 @@ def summarize(
             delta=tolerated,
             levels=ordered_levels,
         )
-    order = range(len(results.points))
+    points = tuple(summaries[i] for i in range(len(results.points)))
+    exponents = laboratory.summaries()
     return Summary(
         name=results.name,
         trials=results.trials,
@@ -69,9 +71,10 @@ def summarize(
         levels=ordered_levels,
         delta=tolerated,
         epsilons_from_data=not asked,
-        points=tuple(summaries[i] for i in order),
-        exponents=laboratory.summaries(),
-        thresholds=judged([test for i in order for test in tests[i]], error=THRESHOLD_ERROR),
+        points=points,
+        exponents=exponents,
+        constants=fitted_constants(exponents, points, delta=tolerated),
+        thresholds=judged([test for i in range(len(points)) for test in tests[i]], error=THRESHOLD_ERROR),
         threshold_error=THRESHOLD_ERROR,
         no_thresholds=_untested(results.points),
         failed_trials=sum(failure.stop - failure.first for failure in results.failed),

@@ -112,6 +112,21 @@ class FamilySummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FittedConstant:
+    """Least C2 at ``delta`` for the ``widths`` of ``points`` (indices): at least ``lower``, at most ``upper``.
+
+    ``lower`` is of the attained gaps, ``upper`` of the certified ones (None if some width has none).
+    """
+
+    points: tuple[int, ...]
+    widths: tuple[int, ...]
+    alpha: float
+    delta: float
+    lower: float
+    upper: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The whole analysis; indices of points count from 0 in the order of ``points``."""
 
@@ -123,6 +138,7 @@ class Summary:
     epsilons_from_data: bool
     points: tuple[PointSummary, ...]
     exponents: tuple[FamilySummary, ...]
+    constants: tuple[FittedConstant, ...]
     thresholds: tuple[ThresholdTest, ...]
     threshold_error: float
     no_thresholds: tuple[str, ...]
