@@ -6,6 +6,7 @@ import bench_certificates
 import bench_kernels
 import bench_runs
 import bench_trials
+import bench_tried
 
 SECTIONS = {
     "mask": bench_kernels.masks,
@@ -17,6 +18,7 @@ SECTIONS = {
     "float32": bench_trials.accuracy,
     "sup": bench_trials.supremum,
     "certificates": bench_certificates.certificates,
+    "tried": bench_tried.tried,
     "costs": bench_certificates.certificate_costs,
     "bounds": bench_certificates.bounds,
     "start": bench_runs.start_up,

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import simprune
 from simprune.cli import main
@@ -39,6 +40,11 @@ def test_the_python_example_runs(tmp_path, monkeypatch):
     exec(compile(example, "README.md", "exec"), names)
     assert names["table"]["gap_lower"].shape == (20,)
     assert (~names["mask"]).sum() == 100
+
+
+def test_the_bound_is_shown_as_it_is_printed():
+    ((arguments, shown),) = re.findall(r"^\$ simprune (bound [^\n]*)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+    assert CliRunner().invoke(main, arguments.split()).output == shown
 
 
 @pytest.mark.parametrize("path", re.findall(r"`((?:data|scripts|simprune|tests)/[\w/.-]+)`", README))

@@ -24,7 +24,7 @@ class MinimalWidth:
     width: int | None
     scanned: int
     proved_from: int | None = None
-    grows: str = "all widths"
+    grows: str = "all widths d"
 
 
 def minimal_width(
@@ -81,7 +81,7 @@ def minimal_network_width(
 
     found = minimal_width(at, epsilon, largest=largest)
     if fixed_ends:
-        grows = f"hidden widths; ends {network.widths[0]} and {network.widths[-1]}"
+        grows = f"hidden widths d; ends {network.widths[0]} and {network.widths[-1]}"
         return dataclasses.replace(found, grows=grows)
     form = closed_form(network, rule, delta=delta)
     return dataclasses.replace(found, proved_from=None if form is None else form.width(epsilon))

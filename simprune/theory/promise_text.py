@@ -72,7 +72,7 @@ def _widths(told: Promise) -> list[str]:
         return []
     found = f"none up to {width.scanned}" if width.width is None else str(width.width)
     lines = [
-        f"minimal width for gap <= {told.epsilon:g}: {found} ({width.grows} d, scanned to {width.scanned}); "
+        f"minimal width for gap <= {told.epsilon:g}: {found} ({width.grows}, scanned to {width.scanned}); "
         f"asked: {'-'.join(str(w) for w in told.network.widths)}"
     ]
     if width.proved_from is not None:
