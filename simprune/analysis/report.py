@@ -5,6 +5,7 @@ from simprune.analysis.report_exponents import exponents_section
 from simprune.analysis.report_gaps import gap_sections, points_section, probability_section, relative_section
 from simprune.analysis.report_promises import promises_section
 from simprune.analysis.report_short import short_section
+from simprune.analysis.report_stopping import stopping_section
 from simprune.analysis.report_thresholds import thresholds_section
 from simprune.analysis.summary import Summary
 
@@ -19,6 +20,7 @@ def render(summary: Summary) -> str:
         sections += [*gap_sections(summary, arrangement), probability_section(summary, arrangement)]
         sections += [relative_section(summary, arrangement), exponents_section(summary), thresholds_section(summary)]
         sections.append(promises_section(summary, arrangement))
+        sections.append(stopping_section(summary, arrangement))
     sections.append(_notes(summary))
     return "\n\n".join(section for section in sections if section) + "\n"
 

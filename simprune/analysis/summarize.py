@@ -79,6 +79,7 @@ def summarize(
         no_thresholds=_untested(results.points),
         failed_trials=sum(failure.stop - failure.first for failure in results.failed),
         problems=tuple(f"{name}: {reason}" for name, reason in results.problems.items()),
+        stops=results.stops,
     )
 
 

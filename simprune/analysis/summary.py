@@ -13,6 +13,7 @@ from simprune.analysis.scaling import ExponentFit
 from simprune.analysis.thresholds import ThresholdTest
 from simprune.design.point import Point
 from simprune.records import TrialTable
+from simprune.store.stops import Stop
 from simprune.trained.network import TrainedNetwork
 
 
@@ -42,6 +43,10 @@ class Results(Protocol):
     @property
     def failed(self) -> tuple[Any, ...]:
         """Trials that could not be computed."""
+
+    @property
+    def stops(self) -> tuple[Stop, ...]:
+        """Why points of an adaptive run have enough trials."""
 
     @property
     def problems(self) -> Mapping[str, str]:
@@ -144,3 +149,4 @@ class Summary:
     no_thresholds: tuple[str, ...]
     failed_trials: int
     problems: tuple[str, ...]
+    stops: tuple[Stop, ...]

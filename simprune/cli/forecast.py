@@ -45,7 +45,7 @@ def forecast(design: Design, folder: Path, *, backend: str, workers: int) -> str
     oversubscribed = f" (this machine has {processors} processors)" if workers > processors else ""
     lines = [
         f'design "{design.name}": {len(design.points())} points on {len(_networks(design.points()))} networks, '
-        f"{design.trials} trials each, {total} rows",
+        f"{'at most ' if design.stopping else ''}{design.trials} trials each, {total} rows",
         f"results: {folder}, {total - rows} rows stored, {rows} to compute ({disk / 1e6:.1f} MB on disk)",
         f"workers: {workers} on the {backend} backend{oversubscribed}, about {memory / 1e6:.0f} MB of memory each",
         f"time: about {duration(START_SECONDS + seconds)} (rough model, may be off by a factor of three; "

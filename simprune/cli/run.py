@@ -54,7 +54,7 @@ def run(design: Path, *, results: Path | None, backend: str, scheduler: str, wor
         )
     given = {"-o": results, "--backend": backend, "--scheduler": scheduler, "--workers": workers}
     again = shlex.join(["simprune", "run", str(design), *(text for pair in given.items() for text in _option(*pair))])
-    _tell(report, folder, again)
+    _tell(report, folder, again, most=study.trials)
 
 
 def _news(backend: str, *, asked: str, continued: bool) -> list[str]:
@@ -72,7 +72,7 @@ def _option(name: str, value: object) -> list[str]:
     return [] if value in (None, default) else [name, str(value)]
 
 
-def _tell(report: "RunReport", folder: Path, again: str) -> None:
+def _tell(report: "RunReport", folder: Path, again: str, *, most: int) -> None:
     stored = report.n_before + report.n_computed
     for failure in report.failed[:MAX_TOLD]:
         click.echo(f"failed: point {failure.point.digest()[:16]}, trial {failure.trial}: {failure.reason}", err=True)
@@ -86,6 +86,9 @@ def _tell(report: "RunReport", folder: Path, again: str) -> None:
             err=True,
         )
         raise SystemExit(MEND)
+    if report.stops:
+        early = sum(stop.trials < most for stop in report.stops)
+        click.echo(f"{early} of {len(report.stops)} points had enough before {most} trials; why: simprune info {folder}")
     if not report.n_computed:
         click.echo(f"nothing to do: all {report.n_target} rows are in {folder}; read them with: simprune analyze {folder}")
         return

@@ -27,6 +27,8 @@ def info(results: Path) -> None:
         for group in arrangement.groups
     ]
     click.echo(table([arrangement.label, "point", "trials"], groups) + "\n")
+    for stop in opened.stops:
+        click.echo(f"enough: point {stop.digest[:16]}, {stop.trials} trials: {stop.reason}")
     for failure in opened.failed:
         click.echo(f"failed: point {failure.digest[:16]}, trials {failure.first}..{failure.stop - 1}: {failure.reason}")
     for name, reason in opened.problems.items():

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from simprune.design.point import Point
+from simprune.design.stopping import StoppingRule
 from simprune.model.errors import InputError
 from simprune.model.network import FixedTarget
 from simprune.rng import canonical_json
@@ -15,7 +16,10 @@ MAX_TRIALS = 1 << 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """A study. ``name``, ``epsilons`` and ``delta`` are labels for the analysis and change no number."""
+    """A study. ``name``, ``epsilons`` and ``delta`` are labels for the analysis and change no number.
+
+    With ``stopping`` the points get as many of the ``trials`` as they need.
+    """
 
     cells: tuple[Point, ...]
     trials: int
@@ -24,6 +28,7 @@ class Design:
     delta: float = 0.05
     networks: Mapping[str, TrainedNetwork] = field(default_factory=dict)
     text: str = ""
+    stopping: StoppingRule | None = None
 
     def __post_init__(self) -> None:
         if not self.cells:

@@ -46,6 +46,7 @@ def parse_design(text: str, *, path: Path) -> Design:
         delta=table.analysis.delta,
         networks={network.sha256: network for network in files},
         text=resolved_text(table, name),
+        stopping=table.stopping.rule() if table.stopping else None,
     )
 
 

@@ -19,6 +19,8 @@ def resolved_text(table: DesignTable, name: str) -> str:
         fields = estimator.to_dict()
         blocks.append([f"[estimators.{fields.pop('name')}]", *_lines(fields)])
     blocks.append(["[analysis]", *_lines({"epsilon": table.analysis.epsilon or None, "delta": table.analysis.delta})])
+    if table.stopping:
+        blocks.append(["[stopping]", *_lines(table.stopping.model_dump())])
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 
 from simprune.design import values
 from simprune.design.point import ESTIMATORS
+from simprune.design.stopping import StoppingRule
 from simprune.gap.ascent import Ascent
 from simprune.gap.base import AbstractGapEstimator
 from simprune.gap.spectral import Spectral
@@ -127,6 +128,29 @@ class AnalysisTable(Table):
     delta: Annotated[float, AfterValidator(values.delta)] = 0.05
 
 
+class StoppingTable(Table):
+    """When a point has enough trials; every value is checked by the rule itself."""
+
+    quantity: str
+    epsilon: float | None = None
+    level: float | None = None
+    side: str = "attained"
+    width: float | None = None
+    confidence: float = 0.95
+    first: int = 100
+    growth: float = 1.25
+    total: int | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "StoppingTable":
+        self.rule()
+        return self
+
+    def rule(self) -> StoppingRule:
+        """Return the rule of the table."""
+        return StoppingRule(**self.model_dump())
+
+
 class DesignTable(Table):
     """The whole file."""
 
@@ -138,6 +162,7 @@ class DesignTable(Table):
     rules: Annotated[list[RuleTable], Field(min_length=1)]
     estimators: Estimators = (Ascent(), Spectral())
     analysis: AnalysisTable = AnalysisTable()
+    stopping: StoppingTable | None = None
 
 
 TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {
@@ -145,6 +170,7 @@ TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("networks",): NetworkTable,
     ("rules",): RuleTable,
     ("analysis",): AnalysisTable,
+    ("stopping",): StoppingTable,
     ("estimators",): EstimatorTable,
     **{("estimators", cls.name): table for cls, table in ESTIMATOR_TABLES.items()},
 }

@@ -55,6 +55,11 @@ keep_witness = false           # true: store the input at which the lower value 
 # [estimators.semidefinite]
 # first = 20                     # only the first 20 trials of every point
 
+# Only as many of the trials as are needed to tell P(gap > epsilon) from delta, at any look, for every point:
+# [stopping]
+# quantity = "probability"
+# epsilon = 0.3
+
 # Labels for the tables; they change no number of the run.
 [analysis]
 epsilon = [0.1, 0.3]           # print P(gap <= epsilon)

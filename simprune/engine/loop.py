@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from simprune.backends.base import AbstractBackend
 from simprune.design.block import Block
@@ -13,9 +13,13 @@ from simprune.engine.queue import WorkQueue
 from simprune.engine.report import Failure, RunReport
 from simprune.engine.stop import StopRequest
 from simprune.engine.todo import missing_blocks
-from simprune.records import Ranges, TrialBatch
+from simprune.records import Ranges, TrialBatch, TrialTable, merge_ranges
 from simprune.schedulers.base import AbstractScheduler, Outcome
 from simprune.store.failures import FailedTrials
+from simprune.store.stops import Stop
+
+if TYPE_CHECKING:
+    from simprune.engine.stopping import Stopper
 
 OnProgress = Callable[[Progress], None]
 
@@ -27,9 +31,13 @@ class WritableStore(Protocol):
 
     def append(self, batches: Sequence[TrialBatch]) -> None: ...
 
+    def read(self, point: Point) -> TrialTable: ...
+
     def flush(self) -> None: ...
 
     def record_failures(self, failures: Sequence[FailedTrials]) -> None: ...
+
+    def record_stops(self, stops: Sequence[Stop]) -> None: ...
 
 
 def run(
@@ -48,31 +56,55 @@ def run(
     otherwise chosen to take about a second; it changes no number. Raises InputError (SchedulerLost among them) and
     the store's OSError; what was stored before stays.
     """
-    todo = missing_blocks(design, store.completed)
-    queue = WorkQueue(todo, block_trials=block_trials)
-    meter = Meter(design, [block for blocks in todo.values() for block in blocks])
-    n_before = sum(meter.done.values())
-    stop = stop or StopRequest()
-    loop = _Loop(backend, scheduler, store=store, queue=queue, meter=meter, progress=progress, stop=stop)
+    points = design.points()
+    stored = {point: _n_trials(store.completed(point), design.trials) for point in points}
+    n_before = sum(stored.values())
+    stopper = _stopper(design)
+    if stopper is not None:
+        for point in points:
+            if stored[point]:
+                stopper.remember(point, store.read(point))
+    queue, meter, stop = WorkQueue({}, block_trials=block_trials), Meter(design, stored), stop or StopRequest()
+    loop = _Loop(backend, scheduler, store=store, queue=queue, meter=meter, progress=progress, stop=stop, stopper=stopper)
     try:
-        loop.run()
+        loop.rounds(design)
     finally:
         store.flush()
         if queue.failed:
             store.record_failures([_record(failure) for failure in queue.failed])
+        if stopper is not None:
+            store.record_stops(stopper.stops)
     if progress is not None:
         progress(meter.snapshot(queue, finished=True))
-    n_target = design.trials * len(design.points())
+    targets = dict.fromkeys(points, design.trials)
+    if stopper is not None:
+        targets |= stopper.targets
+        n_before = sum(min(stored[point], targets[point]) for point in points)
+    n_target = sum(targets.values())
     n_open = n_target - n_before - meter.n_computed - len(queue.failed) - queue.n_given_up
+    waiting = stopper is not None and len(stopper.stops) < len(points)
     return RunReport(
         n_target=n_target,
         n_before=n_before,
         n_computed=meter.n_computed,
         failed=tuple(queue.failed),
         n_given_up=queue.n_given_up,
-        stopped=stop.requested and n_open > 0,
+        stopped=stop.requested and (n_open > 0 or waiting),
         seconds=meter.elapsed,
+        stops=stopper.stops if stopper else (),
     )
+
+
+def _stopper(design: Design) -> "Stopper | None":
+    if design.stopping is None:
+        return None
+    from simprune.engine.stopping import Stopper
+
+    return Stopper(design, design.stopping)
+
+
+def _n_trials(ranges: Ranges, most: int) -> int:
+    return sum(max(0, min(stop, most) - first) for first, stop in ranges)
 
 
 def _record(failure: Failure) -> FailedTrials:
@@ -91,11 +123,35 @@ class _Loop:
         meter: Meter,
         progress: OnProgress | None,
         stop: StopRequest,
+        stopper: "Stopper | None",
     ) -> None:
         self._backend, self._scheduler, self._store = backend, scheduler, store
         self._queue, self._meter, self._progress, self._stop = queue, meter, progress, stop
+        self._stopper = stopper
 
-    def run(self) -> None:
+    def rounds(self, design: Design) -> None:
+        """Compute what is missing; with adaptive stopping round by round, each to the numbers of trials it asks for."""
+        if self._stopper is None:
+            self._queue.add(missing_blocks(design, self._store.completed))
+            self._run()
+            return
+        before = dict.fromkeys(design.points(), 0)
+        while True:
+            targets = self._stopper.targets
+            # trials of earlier rounds that are still missing have failed: they are not tried twice
+            done = {point: merge_ranges([*self._store.completed(point), (0, before[point])]) for point in targets}
+            self._queue.add(missing_blocks(design, done.__getitem__, targets=targets))
+            self._run()
+            if self._stop.requested:
+                return
+            before = dict(targets)
+            goes_on = self._stopper.advance()
+            settled = {stop.digest: stop.trials for stop in self._stopper.stops}
+            self._meter.settle({p: settled[p.digest()] for p in design.points() if p.digest() in settled})
+            if not goes_on:
+                return
+
+    def _run(self) -> None:
         """Work until nothing is left or a stop was requested."""
         if self._progress is not None and self._queue.has_work:
             self._progress(self._meter.snapshot(self._queue))
@@ -121,6 +177,9 @@ class _Loop:
             self._store.append(outcome.batches)
             self._queue.finished(block, max(float(batch.info["seconds"]) for batch in outcome.batches))
             self._meter.stored(block, outcome.batches)
+            if self._stopper is not None:
+                for batch in outcome.batches:
+                    self._stopper.take(batch)
             return
         failure = self._queue.failed_once(block, outcome.failure, alone=alone)
         if failure is not None:

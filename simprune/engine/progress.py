@@ -18,7 +18,7 @@ WINDOW_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointProgress:
-    """Stored and wanted trials of a point."""
+    """Stored and wanted trials of a point; with adaptive stopping no more than those are wanted."""
 
     point: Point
     done: int
@@ -59,14 +59,12 @@ class _Ended:
 class Meter:
     """Counts rows and forecasts the end from what was computed in the last half minute."""
 
-    def __init__(self, design: Design, todo: Sequence[Block], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, design: Design, done: Mapping[Point, int], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._started = self._reported = clock()
-        self._target = design.trials
-        self._done = dict.fromkeys(design.points(), design.trials)
-        for block in todo:
-            for point in block.points:
-                self._done[point] -= block.n_trials
+        self._targets = dict.fromkeys(design.points(), design.trials)
+        self._done = {point: min(n, design.trials) for point, n in done.items()}
+        self._open_ended = design.stopping is not None
         self._ended: deque[_Ended] = deque()
         self.n_computed = 0
         self.message = ""
@@ -89,6 +87,12 @@ class Meter:
         n_rows = len(block.points) * block.n_trials
         self._ended.append(_Ended(at=self._clock(), key=family(block.points[0]), n_trials=block.n_trials, n_rows=n_rows))
 
+    def settle(self, targets: Mapping[Point, int]) -> None:
+        """Take note of the final numbers of trials of some points."""
+        for point, n in targets.items():
+            self._targets[point] = n
+            self._done[point] = min(self._done[point], n)
+
     def is_due(self) -> bool:
         """Whether the last report is old enough for another."""
         now = self._clock()
@@ -105,7 +109,7 @@ class Meter:
         span = min(now - self._started, WINDOW_SECONDS)
         rows = sum(block.n_rows for block in self._ended)
         return Progress(
-            points=tuple(PointProgress(point=p, done=n, target=self._target) for p, n in self._done.items()),
+            points=tuple(PointProgress(point=p, done=n, target=self._targets[p]) for p, n in self._done.items()),
             rows_per_second=rows / span if rows and span > 0 else None,
             remaining_seconds=0.0 if finished else self._remaining(queue, span),
             elapsed_seconds=now - self._started,
@@ -118,6 +122,6 @@ class Meter:
         left = [work.seconds_left() for work in queue.families.values()]
         per_trial = {key: work.pace.seconds_per_trial or 0.0 for key, work in queue.families.items()}
         spent = sum(block.n_trials * per_trial[block.key] for block in self._ended)
-        if spent <= 0.0 or any(seconds is None for seconds in left):
+        if self._open_ended or spent <= 0.0 or any(seconds is None for seconds in left):
             return None
         return sum(seconds for seconds in left if seconds is not None) * span / spent

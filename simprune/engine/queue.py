@@ -63,16 +63,23 @@ class WorkQueue:
     """
 
     def __init__(self, todo: Mapping[FamilyKey, tuple[Block, ...]], *, block_trials: int | None = None) -> None:
-        self.families = {
-            key: Family(
-                pending=deque(blocks),
-                pace=Pace(bytes_per_trial=max(row_bytes(b.points) for b in blocks), fixed_size=block_trials),
-            )
-            for key, blocks in todo.items()
-        }
+        self.families: dict[FamilyKey, Family] = {}
+        self._block_trials = block_trials
         self.failed: list[Failure] = []
         self.n_given_up = 0
         self._probing: FamilyKey | None = None
+        self.add(todo)
+
+    def add(self, todo: Mapping[FamilyKey, tuple[Block, ...]]) -> None:
+        """Take more blocks; families keep what they learnt, and what was given up stays so."""
+        for key, blocks in todo.items():
+            if key not in self.families:
+                pace = Pace(bytes_per_trial=max(row_bytes(b.points) for b in blocks), fixed_size=self._block_trials)
+                self.families[key] = Family(pending=deque(), pace=pace)
+            if self.families[key].is_hopeless:
+                self.n_given_up += sum(len(block.points) * block.n_trials for block in blocks)
+            else:
+                self.families[key].pending.extend(blocks)
 
     @property
     def has_work(self) -> bool:

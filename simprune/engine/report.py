@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from simprune.design.point import Point
+from simprune.store.stops import Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class RunReport:
     """Counts of rows (one row = one trial of one point) of a run that ended.
 
     ``n_given_up`` rows were not tried, because too many trials on the same network had failed before.
+    ``stops`` says why points of an adaptive run have enough trials; ``n_target`` counts those then.
     """
 
     n_target: int
@@ -28,6 +30,7 @@ class RunReport:
     n_given_up: int
     stopped: bool
     seconds: float
+    stops: tuple[Stop, ...] = ()
 
     @property
     def n_missing(self) -> int:

@@ -11,17 +11,21 @@ from simprune.records import Ranges, missing_ranges
 FamilyKey = tuple[tuple[int, int], str]
 
 
-def missing_blocks(design: Design, completed: Callable[[Point], Ranges]) -> Mapping[FamilyKey, tuple[Block, ...]]:
+def missing_blocks(
+    design: Design, completed: Callable[[Point], Ranges], *, targets: Mapping[Point, int] | None = None
+) -> Mapping[FamilyKey, tuple[Block, ...]]:
     """Return for every family the trials that its points miss, as few large blocks in trial order.
 
-    A block holds exactly the points of the family that miss its trials, so nothing is computed twice.
+    A block holds exactly the points of the family that miss its trials, so nothing is computed twice. ``targets`` holds
+    the number of trials of each point, by default the design's.
     """
+    wanted = targets or dict.fromkeys(design.points(), design.trials)
     families: dict[FamilyKey, list[Point]] = {}
     for point in design.points():
         families.setdefault(family(point), []).append(point)
     todo = {}
     for key, points in families.items():
-        missing = [missing_ranges(completed(point), design.trials) for point in points]
+        missing = [missing_ranges(completed(point), wanted[point]) for point in points]
         trained = design.network_of(points[0])
         blocks = tuple(
             Block(points=needy, first=first, stop=stop, trained=trained) for needy, first, stop in _overlay(points, missing)

@@ -10,7 +10,7 @@ from simprune.design.design import Design
 from simprune.design.point import Point
 from simprune.model.errors import InputError
 from simprune.records import Ranges, TrialBatch, TrialTable
-from simprune.store import failures, networks, record
+from simprune.store import failures, networks, record, stops
 from simprune.store.base import AbstractStore
 from simprune.store.coalesce import joined, n_bytes
 from simprune.store.coverage import Coverage
@@ -23,6 +23,7 @@ from simprune.store.provenance import environment
 from simprune.store.record import RunRecord
 from simprune.store.results import open_results
 from simprune.store.segment import encode, read_entries
+from simprune.store.stops import Stop
 
 LOCK = "lock"
 SEGMENTS = "segments"
@@ -110,6 +111,11 @@ class FolderStore(AbstractStore):
         self._failures = still_failed((*self._failures, *failed), self._coverage)
         write_atomic(self._folder / failures.FILE, failures.to_json(self._failures), replace=True)
 
+    def record_stops(self, found: Sequence[Stop]) -> None:
+        """Write down why points have enough trials."""
+        if tuple(found) != stops.read(self._folder):
+            write_atomic(self._folder / stops.FILE, stops.to_json(found), replace=True)
+
     def flush(self) -> None:
         """Commit all waiting rows as one segment; when this returns they survive any kill."""
         if not self._waiting:
@@ -189,7 +195,7 @@ class FolderStore(AbstractStore):
 
 def _admit(folder: Path) -> None:
     """Refuse a path that is neither new, empty, nor a results folder."""
-    ours = {LOCK, SEGMENTS, networks.FOLDER, record.FILE, failures.FILE}
+    ours = {LOCK, SEGMENTS, networks.FOLDER, record.FILE, failures.FILE, stops.FILE}
     try:
         if not folder.exists():
             return

@@ -7,7 +7,7 @@ from pathlib import Path
 from simprune.design.point import Point
 from simprune.model.errors import InputError
 from simprune.records import Column, Ranges
-from simprune.store import failures, networks, record
+from simprune.store import failures, networks, record, stops
 from simprune.store.coverage import Coverage
 from simprune.store.errors import CorruptSegment, StoreError
 from simprune.store.failures import still_failed
@@ -40,6 +40,7 @@ class FolderSource(AbstractSource):
         for path in sorted((folder / "segments").glob("seg-*.h5")):
             self._scan(path)
         self._index()
+        self.stops = stops.read(folder)
 
     def completed(self, digest: str) -> Ranges:
         return self._coverage.ranges(digest)

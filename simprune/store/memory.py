@@ -9,6 +9,7 @@ from simprune.records import Column, Ranges, TrialBatch, TrialTable, column_shap
 from simprune.store.base import AbstractStore
 from simprune.store.coverage import Coverage
 from simprune.store.failures import FailedTrials, still_failed
+from simprune.store.stops import Stop
 
 
 class MemoryStore(AbstractStore):
@@ -18,6 +19,7 @@ class MemoryStore(AbstractStore):
         self._batches: dict[str, list[TrialBatch]] = {}
         self._coverage = Coverage()
         self._failures: tuple[FailedTrials, ...] = ()
+        self.stops: tuple[Stop, ...] = ()
 
     def completed(self, point: Point) -> Ranges:
         return self._coverage.ranges(point.digest())
@@ -40,6 +42,10 @@ class MemoryStore(AbstractStore):
     def record_failures(self, failures: Sequence[FailedTrials]) -> None:
         """Remember trials that could not be computed."""
         self._failures = still_failed((*self._failures, *failures), self._coverage)
+
+    def record_stops(self, stops: Sequence[Stop]) -> None:
+        """Remember why points have enough trials."""
+        self.stops = tuple(stops)
 
     @property
     def failed(self) -> tuple[FailedTrials, ...]:

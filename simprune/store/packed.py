@@ -10,7 +10,7 @@ import numpy as np
 
 from simprune.design.point import Point
 from simprune.records import Column, ColumnSpec, Ranges, column_shape, columns_of
-from simprune.store import failures, record
+from simprune.store import failures, record, stops
 from simprune.store.allow import Refused, admit_file
 from simprune.store.coverage import Coverage, runs
 from simprune.store.errors import StoreError
@@ -44,6 +44,7 @@ class PackedSource(AbstractSource):
             for digest, point in zip(self.record.digests, self.record.points, strict=True):
                 _check_shapes(file[point_group(digest)], digest, point)
             self.failed = failures.from_json(str(file.attrs["failed"]).encode(), origin=str(path))
+            self.stops = stops.from_json(str(file.attrs.get("stops", "[]")).encode(), origin=str(path))
         self.problems: Mapping[str, str] = {}
 
     def completed(self, digest: str) -> Ranges:

@@ -10,7 +10,7 @@ import numpy as np
 
 from simprune.design.point import Point
 from simprune.records import Column, Status, column_shape, columns_of
-from simprune.store import failures, record
+from simprune.store import failures, record, stops
 from simprune.store.folder_source import FolderSource
 from simprune.store.packed import network_group, point_group
 from simprune.store.provenance import environment
@@ -52,6 +52,7 @@ def _write_root(file: h5py.File, source: FolderSource) -> None:
         "packed_by": environment()["simprune_version"],
         "run": record.to_json(run),
         "failed": failures.to_json(source.failed).decode(),
+        "stops": stops.to_json(source.stops).decode(),
     }
     plain = {key: value for key, value in run.provenance.items() if isinstance(value, str | int | float)}
     for key, value in {**plain, **attributes}.items():

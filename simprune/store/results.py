@@ -16,6 +16,7 @@ from simprune.store.failures import FailedTrials
 from simprune.store.folder_source import FolderSource
 from simprune.store.packed import PackedSource
 from simprune.store.source import AbstractSource
+from simprune.store.stops import Stop
 from simprune.trained.network import TrainedNetwork
 
 
@@ -39,6 +40,11 @@ class Results:
     def failed(self) -> tuple[FailedTrials, ...]:
         """Trials that could not be computed, with reasons."""
         return self._source.failed
+
+    @property
+    def stops(self) -> tuple[Stop, ...]:
+        """Why points of an adaptive run have enough trials, empty for other runs."""
+        return self._source.stops
 
     @property
     def problems(self) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from simprune.design.point import Point
 from simprune.records import Column, Ranges
 from simprune.store.failures import FailedTrials
 from simprune.store.record import RunRecord
+from simprune.store.stops import Stop
 from simprune.trained.network import TrainedNetwork
 
 
@@ -15,6 +16,7 @@ class AbstractSource(ABC):
 
     record: RunRecord
     failed: tuple[FailedTrials, ...]
+    stops: tuple[Stop, ...]
     problems: Mapping[str, str]
 
     @abstractmethod

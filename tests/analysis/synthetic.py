@@ -84,6 +84,7 @@ class SyntheticResults:
     delta: float = 0.05
     failed: tuple[Any, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
+    stops: tuple[Any, ...] = ()
     reads: list[Point] = field(default_factory=list)
 
     @property

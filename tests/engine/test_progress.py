@@ -15,7 +15,7 @@ class Bench:
         self.study = design(trials=trials, widths=(4,), **keywords)
         todo = missing_blocks(self.study, lambda point: ((0, done),) if done else ())
         self.queue = WorkQueue(todo, block_trials=10)
-        self.meter = Meter(self.study, [b for blocks in todo.values() for b in blocks], clock=lambda: self.now)
+        self.meter = Meter(self.study, dict.fromkeys(self.study.points(), done), clock=lambda: self.now)
 
     def compute(self, seconds):
         block = self.queue.take()
