@@ -95,7 +95,7 @@ def fixed_ends() -> list[Check]:
 
 
 def promises(session: Session) -> list[Check]:
-    """At the minimal width the bound is at most epsilon, and simulated gaps exceed epsilon at most with probability delta."""
+    """At minimal widths the bound is at most epsilon, and simulated gaps exceed epsilon with probability delta at most."""
     cells: dict[Point, float] = {}
     for (name, depth, alpha), texts in published.WIDTHS.items():
         for epsilon, text in zip(published.EPSILONS, texts, strict=True):
