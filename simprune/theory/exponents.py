@@ -3,6 +3,10 @@
 Sharp means: matched by upper and lower bounds of ||Delta_l|| up to logarithms, for weights whose magnitude has a
 positive density at 0. With q = k / D the pruned fraction, ||Delta|| is of the order of q^(3/2) (magnitude) or q^(1/2)
 (random, bernoulli), unless its largest entries, of the order of d^(-1/2) q or d^(-1/2), are more.
+
+Between two fixed widths the vectors before the last of the growing layers come from an input of fixed dimension, and that
+layer's matrix, pruned or not, is independent of them: its entries of size d^(-1/2) leave d^(-1/2) of their norm, in F and
+in f - F alike (s(0) = 0). Derived here; the product of layer norms, and so Latala's route, does not see it.
 """
 
 from collections.abc import Sequence
@@ -72,6 +76,8 @@ def gap_exponents(network: NetworkSpec, rule: AbstractPruningRule, *, growing: S
         latala = None
         at_zero = _at_zero(rule, _alpha(rule, network.depth - 1))
         sharp, regime = min((sharp, regime), (at_zero, "s(0) != 0 and a wide output: the gap at x = 0 decides"))
+    if lost := _lost_between_fixed_widths(network, growing):
+        sharp, regime = sharp + lost, f"{regime}; F itself falls as d^(-{lost:g}) between fixed widths, and the gap with it"
     return Exponents(theorem1=theorem, sharp=sharp, latala=latala, regime=regime)
 
 
@@ -113,6 +119,14 @@ def _grows_at_zero(network: NetworkSpec, growing: Sequence[bool]) -> bool:
     return network.depth > 1 and network.activation.value_at_zero != 0.0 and growing[-1] and growing[-2]
 
 
+def _lost_between_fixed_widths(network: NetworkSpec, growing: Sequence[bool]) -> float:
+    """Exponent of sup ||F||: 1/2 for every run of growing widths between two fixed ones, 0 with an offset s(0) sqrt(d)."""
+    if network.activation.value_at_zero:
+        return 0.0
+    between = "".join("d" if wide else " " for wide in growing).strip("d").split()
+    return 0.5 * len(between)
+
+
 def _at_zero(rule: AbstractPruningRule, alpha: float) -> float:
     """Exponent of ||F(0) - f(0)|| (proved for two layers, seen in simulation for three)."""
     return (3.0 * alpha if rule.score == "weight" else alpha) - 0.5
@@ -124,5 +138,8 @@ def _constant_fraction(network: NetworkSpec, rule: AbstractPruningRule, growing:
     if _grows_at_zero(network, growing):
         regime = "constant pruned fraction and s(0) != 0: the gap GROWS like sqrt(d)"
         return Exponents(theorem1=None, sharp=-0.5, latala=None, regime=regime)
+    lost = _lost_between_fixed_widths(network, growing)
     regime = "constant pruned fraction: the gap does NOT vanish as the width grows"
-    return Exponents(theorem1=None, sharp=0.0, latala=0.0, regime=regime)
+    if lost:
+        regime = f"constant pruned fraction: the gap falls only as F itself does between fixed widths, d^(-{lost:g})"
+    return Exponents(theorem1=None, sharp=lost, latala=0.0, regime=regime)
