@@ -2,6 +2,7 @@
 
 import sys
 
+import bench_analysis
 import bench_certificates
 import bench_kernels
 import bench_runs
@@ -24,6 +25,7 @@ SECTIONS = {
     "start": bench_runs.start_up,
     "dask": bench_runs.scheduling,
     "memory": bench_runs.memory,
+    "quantiles": bench_analysis.quantiles,
 }
 
 

@@ -95,7 +95,7 @@ class TrialBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrialTable(Mapping[str, Column]):
-    """All stored rows of one point in trial order; ``table["gap_lower"]`` is a NumPy column."""
+    """Stored rows of one point in trial order, all or consecutive ones; ``table["gap_lower"]`` is a NumPy column."""
 
     point: Point
     columns: Mapping[str, Column]
@@ -112,7 +112,7 @@ class TrialTable(Mapping[str, Column]):
     @property
     def n_trials(self) -> int:
         """Number of rows."""
-        return len(self.columns["trial"])
+        return len(next(iter(self.columns.values())))
 
 
 Ranges = tuple[tuple[int, int], ...]

@@ -1,4 +1,7 @@
-"""Offline analysis of stored trials: ``summarize(results)``, ``render(summary)``, ``to_json(summary)``."""
+"""Offline analysis of stored trials: ``summarize(results)``, ``render(summary)``, ``to_json(summary)``.
+
+``compare.compare(a, b)`` pairs trials of two points, ``report_comparison.render_comparison`` tells the result.
+"""
 
 from simprune.analysis.json_form import to_json
 from simprune.analysis.report import render

@@ -3,22 +3,25 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 
+from simprune.analysis.bands import share_band
 from simprune.analysis.estimates import CONFIDENCE, Interval, Refused
-
-Doubles = npt.NDArray[np.float64]
+from simprune.analysis.ordered import Ordered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proportion:
-    """``successes`` of ``n_rows`` with the Clopper-Pearson interval of the probability."""
+    """``successes`` of ``n_rows`` with the Clopper-Pearson interval of the probability (pointwise).
+
+    ``band`` holds together with those of all other epsilons (simultaneous, wider).
+    """
 
     successes: int
     n_rows: int
     value: float | None
     interval: Interval | Refused
+    band: Interval | Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +48,24 @@ def clopper_pearson(successes: int, n: int, *, error: float = 1.0 - CONFIDENCE) 
     return Interval(low=low, high=high, confidence=1.0 - error)
 
 
-def proportion(ordered: Doubles, epsilon: float, *, error: float = 1.0 - CONFIDENCE) -> Proportion:
+def share(successes: int, n: int, *, error: float = 1.0 - CONFIDENCE) -> Proportion:
+    """Return the share of ``successes`` in ``n`` rows with both intervals."""
+    return Proportion(
+        successes=successes,
+        n_rows=n,
+        value=successes / n if n else None,
+        interval=clopper_pearson(successes, n, error=error),
+        band=share_band(successes, n, error=error),
+    )
+
+
+def proportion(ordered: Ordered, epsilon: float, *, error: float = 1.0 - CONFIDENCE) -> Proportion:
     """Return the share of ascending values that are at most ``epsilon``."""
-    n = len(ordered)
-    successes = int(np.searchsorted(ordered, epsilon, side="right"))
-    interval = clopper_pearson(successes, n, error=error)
-    return Proportion(successes=successes, n_rows=n, value=successes / n if n else None, interval=interval)
+    return share(int(ordered.searchsorted(epsilon, side="right")), len(ordered), error=error)
 
 
 def gap_probability(
-    lower: Doubles, upper: Doubles, *, epsilon: float, delta: float, error: float = 1.0 - CONFIDENCE
+    lower: Ordered, upper: Ordered, *, epsilon: float, delta: float, error: float = 1.0 - CONFIDENCE
 ) -> GapProbability:
     """Return both estimates of P(gap <= epsilon) from ascending lower values and ascending certified upper values."""
     optimistic = proportion(lower, epsilon, error=error)

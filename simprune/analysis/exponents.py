@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from simprune.analysis.estimates import Refused
 from simprune.analysis.families import Family, families
+from simprune.analysis.ordered import Ordered
 from simprune.analysis.scaling import QuantileSample, fit_exponent, quantile_sample
 from simprune.analysis.summary import FamilySummary, LevelFit
 from simprune.design.point import Point
 from simprune.theory.exponents import gap_exponents
 
-Doubles = npt.NDArray[np.float64]
 Samples = dict[tuple[str, float], QuantileSample | Refused]
 
 
@@ -31,19 +28,25 @@ class ExponentLaboratory:
         """Return all points, families together, so that few samples are held at once."""
         return tuple(dict.fromkeys([i for f in self._families for i in f.members] + list(range(len(self._points)))))
 
-    def add(self, index: int, lower: Doubles, upper: Doubles) -> None:
-        """Take the ascending attained and certified gaps of a point."""
-        concerned = [n for n, family in enumerate(self._families) if index in family.members]
-        if not concerned:
-            return
+    def samples(self, index: int, lower: Ordered, upper: Ordered) -> Samples:
+        """Return what the fits need of the ascending attained and certified gaps of a point."""
+        if not any(index in family.members for family in self._families):
+            return {}
         key = self._points[index].digest()
         sides = {"lower": lower, "upper": upper}
-        self._seen.add(index)
-        self._samples[index] = {
+        return {
             (side, level): quantile_sample(values, level, key=key)
             for side, values in sides.items()
             for level in self._levels
         }
+
+    def add(self, index: int, samples: Samples) -> None:
+        """Take the samples of a point."""
+        concerned = [n for n, family in enumerate(self._families) if index in family.members]
+        if not concerned:
+            return
+        self._seen.add(index)
+        self._samples[index] = samples
         for n in concerned:
             if self._seen.issuperset(self._families[n].members):
                 self._done[n] = self._fit(self._families[n])

@@ -1,27 +1,28 @@
-"""The summary as plain JSON values (README, "Analysis as JSON")."""
+"""Summaries and comparisons as plain JSON values (README, "Analysis as JSON")."""
 
 import dataclasses
 import json
 import math
 from typing import Any
 
+from simprune.analysis.comparison import Comparison
 from simprune.analysis.estimates import Refused
 from simprune.analysis.summary import Summary
 from simprune.design.point import Point
 
-FORMAT = "simprune-analysis/1"
+FORMATS = {Summary: "simprune-analysis/1", Comparison: "simprune-comparison/1"}
 
 
-def to_json(summary: Summary) -> dict[str, Any]:
-    """Return the summary as a JSON object: fields by name, refusals as ``{"refused", "needed"}``, NaN and inf as null."""
-    plain = _plain(summary)
+def to_json(found: Summary | Comparison) -> dict[str, Any]:
+    """Return a JSON object: fields by name, refusals as ``{"refused", "needed"}``, NaN and inf as null."""
+    plain = _plain(found)
     assert isinstance(plain, dict)
-    return {"format": FORMAT} | plain
+    return {"format": FORMATS[type(found)]} | plain
 
 
-def to_text(summary: Summary) -> str:
-    """Return the JSON text of a summary, indented."""
-    return json.dumps(to_json(summary), indent=1, allow_nan=False) + "\n"
+def to_text(found: Summary | Comparison) -> str:
+    """Return the JSON text of a summary or a comparison, indented."""
+    return json.dumps(to_json(found), indent=1, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:

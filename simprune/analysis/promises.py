@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from simprune.analysis.confidence import Proportion, clopper_pearson
+from simprune.analysis.confidence import Proportion, share
 from simprune.analysis.estimates import CONFIDENCE, Refused
+from simprune.analysis.ordered import Ordered
 from simprune.analysis.quantiles import QuantileEstimate, quantile
+from simprune.analysis.views import View, is_certified
+from simprune.design.point import Point
 from simprune.gap.base import LayerNorms
 from simprune.gap.spectral import telescoped_gap
 from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
-from simprune.records import Status, TrialTable
+from simprune.records import TrialTable
 from simprune.theory.bounds import AprioriBound, apriori_bound, gap_without_union
 from simprune.theory.closed_form import closed_form
 from simprune.theory.linear_twin import product_looseness
@@ -85,10 +88,10 @@ class Promises:
     _widths: dict[tuple[NetworkSpec, AbstractPruningRule, bool, float], MinimalWidth] = field(default_factory=dict)
 
     def of(
-        self, table: TrialTable, lower: Doubles, upper: Doubles, *, epsilons: tuple[float, ...]
+        self, point: Point, lower: Ordered, upper: Ordered, products: Ordered, *, epsilons: tuple[float, ...]
     ) -> PointPromise | Refused:
-        """Return the promise of a point from its rows and their gaps in ascending order."""
-        network, rule = table.point.network, table.point.rule
+        """Return the promise of a point from its gaps and its products of norms (``product_view``) in ascending order."""
+        network, rule = point.network, point.rule
         if network.distribution is None:
             return Refused(reason="the weights are fixed: the theory is about random ones")
         level = 1.0 - self.delta
@@ -97,7 +100,6 @@ class Promises:
         square = len(set(network.widths)) == 1
         formula = form.gap(network.widths[0]) if form and square else math.inf
         elementary = formula if math.isfinite(formula) else None
-        products = _products(table)
         attained = quantile(lower, level, error=ERROR)
         product = quantile(products, level, error=ERROR) if len(products) else None
         return PointPromise(
@@ -127,21 +129,22 @@ class Promises:
         return self._widths[key]
 
 
-def _products(table: TrialTable) -> Doubles:
-    """Return the plain product of layer norms of every certified row, ascending."""
-    certified = (table["status"] & int(Status.NOT_CERTIFIED)) == 0
-    target, pruned, delta = (table[name][certified] for name in ("target_norm", "pruned_norm", "delta_norm"))
-    norms = LayerNorms(target=target, pruned=pruned, delta=delta)
-    gaps = telescoped_gap(table.point.network, norms, (0.0,) * table.point.network.depth)
-    return np.sort(gaps[np.isfinite(gaps)])
+def product_view(network: NetworkSpec) -> View:
+    """Return the plain product of layer norms of every certified row."""
+    norms = ("target_norm", "pruned_norm", "delta_norm")
+
+    def product(table: TrialTable) -> Doubles:
+        certified = is_certified(table)
+        target, pruned, delta = (table[name][certified] for name in norms)
+        gaps = telescoped_gap(network, LayerNorms(target=target, pruned=pruned, delta=delta), (0.0,) * network.depth)
+        return gaps[np.isfinite(gaps)]
+
+    return View(needs=(*norms, "status"), values=product)
 
 
-def _above(ordered: Doubles, bound: float) -> Proportion:
+def _above(ordered: Ordered, bound: float) -> Proportion:
     n = len(ordered)
-    above = n - int(np.searchsorted(ordered, bound, side="right"))
-    return Proportion(
-        successes=above, n_rows=n, value=above / n if n else None, interval=clopper_pearson(above, n, error=ERROR)
-    )
+    return share(n - int(ordered.searchsorted(bound, side="right")), n, error=ERROR)
 
 
 def _ledger(

@@ -4,23 +4,25 @@ import bisect
 import math
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from scipy import special
 
+from simprune.analysis.bands import quantile_band
 from simprune.analysis.estimates import CONFIDENCE, Interval, Refused
+from simprune.analysis.ordered import Ordered
 from simprune.model.errors import InputError
-
-Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantileEstimate:
-    """Sample quantile of ``level`` (the ceil(n level)-th smallest of n values) with its two-sided interval."""
+    """Sample quantile of ``level`` (the ceil(n level)-th smallest of n values) with its two-sided interval.
+
+    ``interval`` holds alone (pointwise), ``band`` together with those of all other levels (simultaneous, wider).
+    """
 
     level: float
     value: float | None
     interval: Interval | Refused
+    band: Interval | Refused
     n_rows: int
 
 
@@ -55,7 +57,7 @@ def order_ranks(n: int, level: float, *, error: float) -> tuple[int, int]:
     return low, n + 1 - bisect.bisect_right(range(n), error / 2, key=lambda j: binomial_cdf(j, n, 1.0 - level))
 
 
-def quantile_interval(ordered: Doubles, level: float, *, error: float = 1.0 - CONFIDENCE) -> Interval | Refused:
+def quantile_interval(ordered: Ordered, level: float, *, error: float = 1.0 - CONFIDENCE) -> Interval | Refused:
     """Return the two-sided interval of the quantile of ``level`` from values in ascending order."""
     _check_level(level)
     n = len(ordered)
@@ -66,7 +68,7 @@ def quantile_interval(ordered: Doubles, level: float, *, error: float = 1.0 - CO
     return Interval(low=float(ordered[low - 1]), high=float(ordered[high - 1]), confidence=1.0 - error)
 
 
-def upper_limit(ordered: Doubles, level: float, *, error: float = 1.0 - CONFIDENCE) -> float | Refused:
+def upper_limit(ordered: Ordered, level: float, *, error: float = 1.0 - CONFIDENCE) -> float | Refused:
     """Return a value that exceeds the quantile of ``level`` with probability at least 1 - error."""
     _check_level(level)
     n = len(ordered)
@@ -82,12 +84,18 @@ def quantile_rank(n: int, level: float) -> int:
     return min(n, max(1, math.ceil(n * level - 1e-9)))
 
 
-def quantile(ordered: Doubles, level: float, *, error: float = 1.0 - CONFIDENCE) -> QuantileEstimate:
+def quantile(ordered: Ordered, level: float, *, error: float = 1.0 - CONFIDENCE) -> QuantileEstimate:
     """Return the sample quantile of values in ascending order (inf allowed, NaN not) with its interval."""
     _check_level(level)
     n = len(ordered)
     value = float(ordered[quantile_rank(n, level) - 1]) if n else None
-    return QuantileEstimate(level=level, value=value, interval=quantile_interval(ordered, level, error=error), n_rows=n)
+    return QuantileEstimate(
+        level=level,
+        value=value,
+        interval=quantile_interval(ordered, level, error=error),
+        band=quantile_band(ordered, level, error=error),
+        n_rows=n,
+    )
 
 
 def _check_level(level: float) -> None:

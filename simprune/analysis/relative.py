@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.analysis.estimates import CONFIDENCE, Refused
+from simprune.analysis.ordered import Ordered
 from simprune.analysis.quantiles import QuantileEstimate, quantile
+from simprune.analysis.views import View, is_certified
 from simprune.model.network import NetworkSpec
-from simprune.records import Status, TrialTable
+from simprune.records import TrialTable
 from simprune.trained.network import TrainedNetwork
 
 Doubles = npt.NDArray[np.float64]
@@ -46,35 +48,50 @@ def certified_output_norm(
     return (norm * target_norms[:, -1] + biases[-1]) * ROUNDING
 
 
-def relative_gap(
-    table: TrialTable,
-    *,
-    levels: tuple[float, ...],
-    trained: TrainedNetwork | None = None,
-    error: float = 1.0 - CONFIDENCE,
-) -> RelativeGap | Refused:
-    """Return the quantiles of the relative gap of a point; rows with F = 0 at every input seen are left out.
+def relative_views(network: NetworkSpec, trained: TrainedNetwork | None) -> dict[str, View]:
+    """Return the three ratios of every row; rows with F = 0 at every input seen are left out.
 
     ``trained`` holds the biases of a fixed target.
     """
-    norm = table["output_norm"]
-    reachable = norm > 0.0
-    if not reachable.any():
-        return Refused(reason="there is no row, or the target's output is 0 at every input that was tried")
-    certified = reachable & ((table["status"] & int(Status.NOT_CERTIFIED)) == 0)
-    attained = _quantiles(table["gap_lower"][reachable] / norm[reachable], levels, error)
-    if not certified.any():
-        none = Refused(reason="no row is certified; add the spectral estimator")
-        return RelativeGap(attained=attained, lower=none, upper=none)
     biases = tuple(float(np.linalg.norm(bias)) for bias in trained.biases) if trained else None
-    bound = certified_output_norm(table.point.network, table["target_norm"][certified], bias_norms=biases)
+
+    def attained(table: TrialTable) -> Doubles:
+        reachable = table["output_norm"] > 0.0
+        return np.asarray(table["gap_lower"][reachable] / table["output_norm"][reachable])
+
+    def lower(table: TrialTable) -> Doubles:
+        certified = _is_reachable_and_certified(table)
+        bound = certified_output_norm(network, table["target_norm"][certified], bias_norms=biases)
+        return np.asarray(table["gap_lower"][certified] / bound)
+
+    def upper(table: TrialTable) -> Doubles:
+        certified = _is_reachable_and_certified(table)
+        return np.asarray(table["gap_upper"][certified] / table["output_norm"][certified])
+
+    return {
+        "attained ratio": View(needs=("gap_lower", "output_norm"), values=attained),
+        "lower ratio": View(needs=("gap_lower", "output_norm", "target_norm", "status"), values=lower),
+        "upper ratio": View(needs=("gap_upper", "output_norm", "status"), values=upper),
+    }
+
+
+def relative_gap(
+    attained: Ordered, lower: Ordered, upper: Ordered, *, levels: tuple[float, ...], error: float = 1.0 - CONFIDENCE
+) -> RelativeGap | Refused:
+    """Return the quantiles of the relative gap of a point from its three ordered ratios."""
+    if not len(attained):
+        return Refused(reason="there is no row, or the target's output is 0 at every input that was tried")
+    none = Refused(reason="no row is certified; add the spectral estimator")
     return RelativeGap(
-        attained=attained,
-        lower=_quantiles(table["gap_lower"][certified] / bound, levels, error),
-        upper=_quantiles(table["gap_upper"][certified] / norm[certified], levels, error),
+        attained=_quantiles(attained, levels, error),
+        lower=_quantiles(lower, levels, error) if len(lower) else none,
+        upper=_quantiles(upper, levels, error) if len(upper) else none,
     )
 
 
-def _quantiles(values: Doubles, levels: tuple[float, ...], error: float) -> tuple[QuantileEstimate, ...]:
-    ordered = np.sort(values)
+def _is_reachable_and_certified(table: TrialTable) -> npt.NDArray[np.bool_]:
+    return np.asarray((table["output_norm"] > 0.0) & is_certified(table))
+
+
+def _quantiles(ordered: Ordered, levels: tuple[float, ...], error: float) -> tuple[QuantileEstimate, ...]:
     return tuple(quantile(ordered, level, error=error) for level in levels)

@@ -6,20 +6,22 @@ from simprune.analysis.report_gaps import gap_sections, points_section, probabil
 from simprune.analysis.report_promises import promises_section
 from simprune.analysis.report_short import short_section
 from simprune.analysis.report_stopping import stopping_section
+from simprune.analysis.report_tails import tails_section
 from simprune.analysis.report_thresholds import thresholds_section
 from simprune.analysis.summary import Summary
 
 
-def render(summary: Summary) -> str:
-    """Return the report, at most 110 columns wide, without colours."""
+def render(summary: Summary, *, bands: bool = False) -> str:
+    """Return the report, at most 110 columns wide, without colours; ``bands`` adds simultaneous intervals."""
     arrangement = arrange([point.point for point in summary.points])
     computed = any(point.trials for point in summary.points)
     sections = [_head(summary, arrangement), short_section(summary) if computed else ""]
     sections.append(points_section(summary, arrangement))
     if computed:
-        sections += [*gap_sections(summary, arrangement), probability_section(summary, arrangement)]
+        sections += gap_sections(summary, arrangement, bands=bands)
+        sections.append(probability_section(summary, arrangement, bands=bands))
         sections += [relative_section(summary, arrangement), exponents_section(summary), thresholds_section(summary)]
-        sections.append(promises_section(summary, arrangement))
+        sections += [promises_section(summary, arrangement), tails_section(summary, arrangement)]
         sections.append(stopping_section(summary, arrangement))
     sections.append(_notes(summary))
     return "\n\n".join(section for section in sections if section) + "\n"

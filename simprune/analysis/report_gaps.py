@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from simprune.analysis.confidence import GapProbability, Proportion
-from simprune.analysis.estimates import Refused
+from simprune.analysis.estimates import Interval, Refused
 from simprune.analysis.layout import Arrangement, section, table
 from simprune.analysis.quantiles import QuantileEstimate
 from simprune.analysis.summary import PointSummary, Summary
@@ -57,24 +57,28 @@ def shown_levels(summary: Summary) -> list[int]:
     return sorted({middle, len(summary.levels) - 1})
 
 
-def gap_sections(summary: Summary, arrangement: Arrangement) -> list[str]:
-    """Return the tables of quantiles of the attained and of the certified gap."""
+def gap_sections(summary: Summary, arrangement: Arrangement, *, bands: bool = False) -> list[str]:
+    """Return the tables of quantiles of the attained and of the certified gap; ``bands`` adds the simultaneous intervals."""
     shown = shown_levels(summary)
     names = [f"{quantile_name(summary.levels[i])} [interval]" for i in shown]
 
     def attained(point: PointSummary) -> list[Row]:
-        return [[estimate(point.lower[i]) for i in shown]]
+        rows: list[Row] = [[estimate(point.lower[i]) for i in shown]]
+        return rows + ([[_band(point.lower[i].band) for i in shown]] if bands else [])
 
     def certified(point: PointSummary) -> list[Row]:
         if isinstance(point.upper, Refused):
             return [["none" for _ in shown] + ["none", "0"]]
-        return [[*(estimate(point.upper[i]) for i in shown), _limit(point.upper_limit), str(point.certified)]]
+        rows: list[Row] = [[*(estimate(point.upper[i]) for i in shown), _limit(point.upper_limit), str(point.certified)]]
+        return rows + ([[*(_band(point.upper[i].band) for i in shown), "", ""]] if bands else [])
 
     lower_text = "The true gap is at least these. Intervals: distribution-free, from order statistics; two-sided, pointwise."
     upper_text = (
         "The true gap is at most these (only certified rows; the product of layer norms is loose for deep networks). "
         f"Limit: exceeds the {1 - summary.delta:g} quantile of the gap with probability {summary.confidence:g} (one-sided)."
     )
+    if bands:
+        lower_text, upper_text = f"{lower_text} {_bands_text(summary)}", f"{upper_text} {_bands_text(summary)}"
     limit = f"limit ({1 - summary.delta:g})"
     first = table([arrangement.label, *names], point_rows(summary, arrangement, attained))
     second = table([arrangement.label, *names, limit, "rows"], point_rows(summary, arrangement, certified))
@@ -86,12 +90,23 @@ def gap_sections(summary: Summary, arrangement: Arrangement) -> list[str]:
     ]
 
 
+def _band(value: Interval | Refused) -> str:
+    return f"all levels {interval(value)}"
+
+
+def _bands_text(summary: Summary) -> str:
+    return (
+        f"All levels: simultaneous, every level of one row's column at once with probability {summary.confidence:g} "
+        "(Dvoretzky-Kiefer-Wolfowitz, Massart's constant)."
+    )
+
+
 def _limit(value: float | Refused) -> str:
     return f"needs {value.needed}" if isinstance(value, Refused) else number(value)
 
 
-def probability_section(summary: Summary, arrangement: Arrangement) -> str:
-    """Return the table of P(gap <= epsilon) from both sides."""
+def probability_section(summary: Summary, arrangement: Arrangement, *, bands: bool = False) -> str:
+    """Return the table of P(gap <= epsilon) from both sides; ``bands`` adds the simultaneous intervals."""
     columns = [
         arrangement.label,
         "epsilon",
@@ -101,30 +116,35 @@ def probability_section(summary: Summary, arrangement: Arrangement) -> str:
     ]
 
     def cells(point: PointSummary) -> list[Row]:
-        return [_probability(p) for p in point.probabilities]
+        return [row for p in point.probabilities for row in _probability(p, bands=bands)]
 
     explained = (
         "The true probability lies between the pessimistic and the optimistic one. Intervals: Clopper-Pearson, two-sided, "
         f"pointwise. Last column: is P(gap <= epsilon) at least 1 - delta = {1 - summary.delta:g}? It holds if the whole "
         "pessimistic interval says so, fails if the whole optimistic interval denies it, and is open otherwise."
     )
+    if bands:
+        explained += " All: simultaneous, every epsilon of one row's column at once (Dvoretzky-Kiefer-Wolfowitz, Massart)."
     if summary.epsilons_from_data:
         explained += " The epsilons were chosen from these data (none was given), so the intervals are descriptive only."
     return section("4. P(gap <= epsilon)", explained, table(columns, point_rows(summary, arrangement, cells)))
 
 
-def _probability(p: GapProbability) -> Row:
-    return [f"{p.epsilon:g}", _share(p.optimistic), _share(p.pessimistic), p.claim]
+def _probability(p: GapProbability, *, bands: bool) -> list[Row]:
+    rows: list[Row] = [[f"{p.epsilon:g}", _share(p.optimistic), _share(p.pessimistic), p.claim]]
+    if bands:
+        rows.append(["", *(f"all {_probabilities(side.band)}" for side in (p.optimistic, p.pessimistic)), ""])
+    return rows
 
 
 def _share(p: Proportion) -> str:
     if p.value is None:
         return "no rows"
-    return f"{p.value:.3f} {_probabilities(p)}"
+    return f"{p.value:.3f} {_probabilities(p.interval)}"
 
 
-def _probabilities(p: Proportion) -> str:
-    return interval(p.interval) if isinstance(p.interval, Refused) else f"[{p.interval.low:.3f}, {p.interval.high:.3f}]"
+def _probabilities(found: Interval | Refused) -> str:
+    return interval(found) if isinstance(found, Refused) else f"[{found.low:.3f}, {found.high:.3f}]"
 
 
 def relative_section(summary: Summary, arrangement: Arrangement) -> str:

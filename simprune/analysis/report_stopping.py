@@ -24,7 +24,7 @@ def stopping_section(summary: Summary, arrangement: Arrangement) -> str:
         "that is fixed beforehand: where a point stopped early they are descriptive."
     )
     return section(
-        "9. Adaptive stopping",
+        "10. Adaptive stopping",
         explained,
         table([arrangement.label, "trials", "interval", "why"], point_rows(summary, arrangement, cells)),
     )

@@ -21,6 +21,9 @@ def thresholds_section(summary: Summary) -> str:
         "2^53 random keys are allowed for. Each row shows the layer with the smallest p-value; the mean threshold over its "
         f"exact expectation has a pointwise normal interval. {skipped}"
     ).rstrip()
+    tested = {test.point: test.n_rows for test in summary.thresholds}
+    if any(n < summary.points[i].trials for i, n in tested.items()):
+        explained += f" Of points with more rows the first {max(tested.values()):,} are tested."
     columns = [arrangement.label, "layer", "rows", "mean / expected [interval]", "KS statistic", "p", "Holm p", "verdict"]
     verdict = "the order statistics do NOT follow the law" if rejected else "nothing speaks against the law"
     body = table(columns, _threshold_rows(summary, arrangement))

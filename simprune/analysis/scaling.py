@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.analysis.estimates import CONFIDENCE, Interval, Refused
+from simprune.analysis.ordered import Ordered
 from simprune.analysis.quantiles import quantile_rank, trials_needed
 
 Doubles = npt.NDArray[np.float64]
@@ -39,7 +40,7 @@ class ExponentFit:
     residual: float | None
 
 
-def quantile_sample(ordered: Doubles, level: float, *, key: str) -> QuantileSample | Refused:
+def quantile_sample(ordered: Ordered, level: float, *, key: str) -> QuantileSample | Refused:
     """Return a quantile of ascending values and the exact bootstrap law of it.
 
     The r-th smallest of n values drawn with replacement from the sample is X_(ceil(n B)), B ~ Beta(r, n + 1 - r), so

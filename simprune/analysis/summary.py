@@ -1,6 +1,6 @@
 """The summary of a study: everything the report prints, as dataclasses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,9 +10,10 @@ from simprune.analysis.promises import PointPromise
 from simprune.analysis.quantiles import QuantileEstimate
 from simprune.analysis.relative import RelativeGap
 from simprune.analysis.scaling import ExponentFit
+from simprune.analysis.tails import PointTail
 from simprune.analysis.thresholds import ThresholdTest
 from simprune.design.point import Point
-from simprune.records import TrialTable
+from simprune.records import Ranges, TrialTable
 from simprune.store.stops import Stop
 from simprune.trained.network import TrainedNetwork
 
@@ -52,8 +53,14 @@ class Results(Protocol):
     def problems(self) -> Mapping[str, str]:
         """Unreadable parts by name, with reasons."""
 
+    def completed(self, point: Point) -> Ranges:
+        """Return the trials of a point that can be read, as disjoint half-open ranges."""
+
     def table(self, point: Point, *, only: Sequence[str] | None = None) -> TrialTable:
         """Return the rows of a point in trial order, with the columns named in ``only``."""
+
+    def chunks(self, point: Point, *, only: Sequence[str]) -> Iterator[TrialTable]:
+        """Yield the columns named in ``only`` in trial order, a bounded number of rows at a time."""
 
     def trained(self, point: Point) -> TrainedNetwork | None:
         """Return the weights of a fixed target, None for a sampled one."""
@@ -91,6 +98,7 @@ class PointSummary:
     probabilities: tuple[GapProbability, ...]
     relative: RelativeGap | Refused
     promise: PointPromise | Refused
+    tails: tuple[PointTail, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from simprune.theory.order_statistics import ThresholdLaw
 
 Doubles = npt.NDArray[np.float64]
 
-MAX_ROWS = 100_000
 EXACT_ROWS = 5_000
 
 
@@ -76,9 +75,8 @@ def threshold_law(point: Point, layer: int) -> ThresholdLaw | str:
     )
 
 
-def threshold_tests(point: Point, thresholds: Doubles, *, index: int) -> tuple[ThresholdTest, ...]:
-    """Return the tests of all layers of a point; ``thresholds`` is ``[n_rows, depth]``, its first 100,000 rows are used."""
-    rows = thresholds[:MAX_ROWS]
+def threshold_tests(point: Point, rows: Doubles, *, index: int) -> tuple[ThresholdTest, ...]:
+    """Return the tests of all layers of a point; ``rows`` holds thresholds, ``[n_rows, depth]``."""
     tests = []
     for layer in range(point.network.depth):
         law = threshold_law(point, layer)

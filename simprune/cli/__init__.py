@@ -5,6 +5,7 @@ import click
 import simprune
 from simprune.cli.analyze import analyze
 from simprune.cli.bound import bound
+from simprune.cli.compare import compare
 from simprune.cli.doctor import doctor
 from simprune.cli.endings import Commands
 from simprune.cli.init import init
@@ -20,5 +21,5 @@ def main() -> None:
     """Study what pruning does to the output of random and trained neural networks."""
 
 
-for _command in (doctor, init, run, info, verify, pack, analyze, bound):
+for _command in (doctor, init, run, info, verify, pack, analyze, compare, bound):
     main.add_command(_command)

@@ -1,6 +1,6 @@
 """Reading results: the same for a folder (finished or still growing) and for a packed file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,19 +66,26 @@ class Results:
         """Return the rows of ``point`` in trial order, with all columns or with ``trial`` and those named in ``only``."""
         known = [spec.name for spec in columns_of(point)]
         wanted = known if only is None else ["trial", *(name for name in only if name != "trial")]
-        for name in wanted:
-            if name not in known:
-                raise InputError(f"a column must be one of the point's, got '{name}'; {nearest(name, known)}")
+        _check_names(point, wanted)
         return TrialTable(point=point, columns=self._columns(point, wanted))
+
+    def chunks(self, point: Point, *, only: Sequence[str]) -> Iterator[TrialTable]:
+        """Yield the columns named in ``only`` in trial order, a bounded number of rows at a time.
+
+        Raises:
+            CorruptSegment: a segment broke in between. It is left out from now on: forget the rows and begin again.
+
+        """
+        _check_names(point, only)
+        for piece in self._source.pieces(self.digest(point), point, names=only):
+            yield TrialTable(point=point, columns=piece)
 
     def column(self, point: Point, name: str) -> Column:
         """Return one column of ``point`` in trial order without reading the others.
 
         Columns of one table stay aligned even if a segment breaks in between: for several take ``table(point, only=...)``.
         """
-        known = [spec.name for spec in columns_of(point)]
-        if name not in known:
-            raise InputError(f"a column must be one of the point's, got '{name}'; {nearest(name, known)}")
+        _check_names(point, [name])
         return self._columns(point, [name])[name]
 
     def trained(self, point: Point) -> TrainedNetwork | None:
@@ -108,6 +115,13 @@ class Results:
                 columns[name][at:stop] = piece[name]
             at = stop
         return columns
+
+
+def _check_names(point: Point, names: Sequence[str]) -> None:
+    known = [spec.name for spec in columns_of(point)]
+    for name in names:
+        if name not in known:
+            raise InputError(f"a column must be one of the point's, got '{name}'; {nearest(name, known)}")
 
 
 def open_results(path: str | Path) -> Results:

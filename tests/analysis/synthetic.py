@@ -1,6 +1,6 @@
 """Results with known laws: thresholds from the exact Beta law, gaps that are power laws of the width times noise."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from simprune.model.activations import AbstractActivation, ReLU
 from simprune.model.distributions import AbstractDistribution, Uniform
 from simprune.model.network import NetworkSpec, SampledTarget
 from simprune.model.pruning import AbstractPruningRule, MagnitudePruning
-from simprune.records import Status, TrialTable
+from simprune.records import Ranges, Status, TrialTable
 from simprune.theory.order_statistics import ThresholdLaw
 from simprune.trained.network import TrainedNetwork
 
@@ -85,11 +85,25 @@ class SyntheticResults:
     failed: tuple[Any, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
     stops: tuple[Any, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
     reads: list[Point] = field(default_factory=list)
+    chunk: int = 1000
 
     @property
     def points(self) -> tuple[Point, ...]:
         return tuple(table.point for table in self.tables)
+
+    def digest(self, point: Point) -> str:
+        return point.digest()
+
+    def completed(self, point: Point) -> Ranges:
+        return ((0, next(table for table in self.tables if table.point == point).n_trials),)
+
+    def chunks(self, point: Point, *, only: Sequence[str]) -> Iterator[TrialTable]:
+        self.reads.append(point)
+        table = next(table for table in self.tables if table.point == point)
+        for first in range(0, table.n_trials, self.chunk):
+            yield TrialTable(point=point, columns={name: table[name][first : first + self.chunk] for name in only})
 
     def trained(self, point: Point) -> TrainedNetwork | None:
         return None

@@ -4,13 +4,22 @@ import numpy as np
 import pytest
 
 from simprune.analysis.estimates import Refused
-from simprune.analysis.relative import RelativeGap, certified_output_norm, relative_gap
+from simprune.analysis.relative import RelativeGap, certified_output_norm, relative_gap, relative_views
+from simprune.analysis.rows import rows_of_table
 from simprune.model.activations import CentredSigmoid, ReLU, Sigmoid, Tanh
 from simprune.records import Status, TrialTable
 from simprune.trained.network import TrainedNetwork
 from tests.analysis.synthetic import make_point, make_table
 
 LEVELS = (0.5,)
+
+
+def relative(
+    table: TrialTable, *, levels: tuple[float, ...], trained: TrainedNetwork | None = None
+) -> RelativeGap | Refused:
+    rows = rows_of_table(table, relative_views(table.point.network, trained))
+    ratios = (rows[f"{side} ratio"] for side in ("attained", "lower", "upper"))
+    return relative_gap(*ratios, levels=levels)
 
 
 def changed(table: TrialTable, **columns: np.ndarray) -> TrialTable:
@@ -42,7 +51,7 @@ def test_no_input_exceeds_the_bound(activation: object) -> None:
 
 
 def test_three_ratios_keep_their_order() -> None:
-    found = relative_gap(make_table(make_point((16, 16, 16)), 300), levels=LEVELS)
+    found = relative(make_table(make_point((16, 16, 16)), 300), levels=LEVELS)
     assert isinstance(found, RelativeGap)
     assert isinstance(found.lower, tuple)
     assert isinstance(found.upper, tuple)
@@ -50,12 +59,12 @@ def test_three_ratios_keep_their_order() -> None:
 
 
 def test_uncertified_rows_are_left_out_of_the_bracket_only() -> None:
-    found = relative_gap(make_table(make_point((16, 16)), 300, certified=100), levels=LEVELS)
+    found = relative(make_table(make_point((16, 16)), 300, certified=100), levels=LEVELS)
     assert isinstance(found, RelativeGap)
     assert isinstance(found.lower, tuple)
     assert isinstance(found.upper, tuple)
     assert (found.attained[0].n_rows, found.lower[0].n_rows, found.upper[0].n_rows) == (300, 100, 100)
-    none = relative_gap(make_table(make_point((16, 16)), 300, certified=0), levels=LEVELS)
+    none = relative(make_table(make_point((16, 16)), 300, certified=0), levels=LEVELS)
     assert isinstance(none, RelativeGap)
     assert isinstance(none.lower, Refused)
     assert isinstance(none.upper, Refused)
@@ -64,16 +73,16 @@ def test_uncertified_rows_are_left_out_of_the_bracket_only() -> None:
 def test_silent_targets_are_left_out() -> None:
     table = make_table(make_point((16, 16)), 10)
     norm = np.where(np.arange(10) < 4, 0.0, 1.0)
-    found = relative_gap(changed(table, output_norm=norm), levels=LEVELS)
+    found = relative(changed(table, output_norm=norm), levels=LEVELS)
     assert isinstance(found, RelativeGap)
     assert found.attained[0].n_rows == 6
-    assert isinstance(relative_gap(changed(table, output_norm=np.zeros(10)), levels=LEVELS), Refused)
+    assert isinstance(relative(changed(table, output_norm=np.zeros(10)), levels=LEVELS), Refused)
 
 
 def test_biases_of_a_trained_network_widen_the_bracket() -> None:
     table = make_table(make_point((2, 2)), 50)
     trained = TrainedNetwork(weights=(np.eye(2),), biases=(np.array([3.0, 4.0]),), origin="test")
-    plain, biased = relative_gap(table, levels=LEVELS), relative_gap(table, levels=LEVELS, trained=trained)
+    plain, biased = relative(table, levels=LEVELS), relative(table, levels=LEVELS, trained=trained)
     assert isinstance(plain, RelativeGap)
     assert isinstance(biased, RelativeGap)
     expected = np.sort(table["gap_lower"] / (table["target_norm"][:, 0] + 5.0))[24]
@@ -84,6 +93,6 @@ def test_biases_of_a_trained_network_widen_the_bracket() -> None:
 def test_status_bit_decides_what_is_certified() -> None:
     table = make_table(make_point((16, 16)), 100)
     noisy = changed(table, status=np.full(100, int(Status.BELOW_NOISE)))
-    found = relative_gap(noisy, levels=LEVELS)
+    found = relative(noisy, levels=LEVELS)
     assert isinstance(found, RelativeGap)
     assert isinstance(found.upper, tuple)

@@ -137,7 +137,7 @@ def test_laboratory_fits_every_family_whatever_the_order_and_forgets_samples() -
     assert sorted(laboratory.reading_order()) == [0, 1, 2, 3]
     gaps = {i: np.sort(np.full(100, float(p.network.widths[0]) ** -0.9)) for i, p in enumerate(points)}
     for i in laboratory.reading_order():
-        laboratory.add(i, gaps[i], gaps[i][:0])
+        laboratory.add(i, laboratory.samples(i, gaps[i], gaps[i][:0]))
     (family,) = laboratory.summaries()
     assert (family.points, family.widths, family.pattern) == ((0, 3, 2), (8, 16, 32), "d-d")
     assert (family.theorem1, family.sharp) == (0.3, pytest.approx(0.9))

@@ -109,6 +109,30 @@ def test_analyze_prints_tables_and_json(finished):
     assert len(summary["points"]) == 8
 
 
+def test_analyze_adds_bands_and_tails(finished):
+    text = call("analyze", finished / "results", "--bands", "--tail", 0.001).stdout
+    assert "all levels [" in text
+    assert "9. Tails (extrapolated)" in text
+    assert "6 rows have too few large values for a tail; 2000 would be enough." in " ".join(text.split())
+    assert "delta of a tail must lie in (0, 1), got 2.0" in told(call("analyze", finished / "results", "--tail", 2))
+
+
+def test_compare_pairs_the_rules_of_a_study(finished):
+    text = call("compare", finished / "results")
+    assert text.exit_code == 0
+    assert text.stdout.count(" A: magnitude pruning, alpha 0.3") == 6
+    assert "1. P(gap of A < gap of B)" in text.stdout
+    one = json.loads(call("compare", finished / "results", finished / "results", "--json").stdout)
+    assert one["format"] == "simprune-comparison/1"
+    assert [pair["pairs"] for pair in one["pairs"]] == [6] * 4
+    digests = [pair[side][:16] for pair in one["pairs"][:2] for side in ("digest_a", "digest_b")]
+    swapped = call("compare", finished / "results", "--point-a", digests[1], "--point-b", digests[0], "--json")
+    (pair,) = json.loads(swapped.stdout)["pairs"]
+    assert pair["smaller"]["attained"]["successes"] == 6 - one["pairs"][0]["smaller"]["attained"]["successes"]
+    other = call("compare", finished / "results", "--point-a", digests[0], "--point-b", digests[3])
+    assert "points must share their targets to be paired by trial" in told(other)
+
+
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_init_writes_a_template_and_never_overwrites(tmp_path, preset):
     path = tmp_path / "design.toml"

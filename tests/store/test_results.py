@@ -11,6 +11,7 @@ import pytest
 
 from simprune.model.errors import InputError
 from simprune.store import folder_source
+from simprune.store.errors import CorruptSegment
 from simprune.store.failures import FailedTrials
 from simprune.store.folder import FolderStore
 from simprune.store.pack import pack
@@ -72,6 +73,34 @@ def test_single_columns(results: Results) -> None:
     for name in ("gap_lower", "threshold", "witness", "trial"):
         assert results.column(POINTS[1], name).tobytes() == every.columns[name].tobytes()
     assert list(results.table(POINTS[1], only=["threshold"])) == ["trial", "threshold"]
+
+
+def test_chunks_are_the_table_in_pieces(results: Results) -> None:
+    for point in POINTS[:2]:
+        table, names = results.table(point), ("threshold", "gap_upper")
+        chunks = list(results.chunks(point, only=names))
+        assert all(tuple(sorted(chunk)) == tuple(sorted(names)) for chunk in chunks)
+        assert sum(chunk.n_trials for chunk in chunks) == table.n_trials
+        for name in names:
+            assert np.concatenate([chunk[name] for chunk in chunks]).tobytes() == table[name].tobytes()
+    assert list(results.chunks(POINTS[2], only=names)) == []
+    with pytest.raises(InputError, match="did you mean 'gap_lower'"):
+        next(results.chunks(POINTS[0], only=["gap_lowr"]))
+
+
+def test_a_segment_that_breaks_ends_the_chunks(tmp_path: Path) -> None:
+    point = POINTS[0]
+    with FolderStore.open(tmp_path / "r", a_design(point), provenance={}) as store:
+        for first in range(0, 30, 10):
+            store.append([a_batch(point, first, first + 10)])
+            store.flush()
+    results = open_results(tmp_path / "r")
+    chunks = results.chunks(point, only=["trial"])
+    assert next(chunks)["trial"].tolist() == list(range(10))
+    (tmp_path / "r" / "segments" / "seg-000000000001.h5").unlink()
+    with pytest.raises(CorruptSegment):
+        next(chunks)
+    assert [chunk["trial"][0] for chunk in results.chunks(point, only=["trial"])] == [0, 20]
 
 
 def test_fixed_targets_come_back(results: Results) -> None:
