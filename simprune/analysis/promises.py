@@ -94,6 +94,8 @@ class Promises:
         network, rule = point.network, point.rule
         if network.distribution is None:
             return Refused(reason="the weights are fixed: the theory is about random ones")
+        if network.chain is not None:
+            return Refused(reason="the network has convolutions or pooling: see its certificates")
         level = 1.0 - self.delta
         bound = apriori_bound(network, rule, delta=self.delta)
         form = closed_form(network, rule, delta=self.delta)

@@ -40,12 +40,13 @@ def certified_output_norm(
     ``[n_rows, depth]``. Without biases, with s(0) = 0 and no cap, this is the product of all K_l ||W*_l||.
     """
     activation, biases = network.activation, bias_norms or (0.0,) * network.depth
-    norm = np.ones(len(target_norms))
+    pools = network.pool_factors
+    norm = np.full(len(target_norms), pools[0])
     for layer in range(network.depth - 1):
         root = float(np.sqrt(network.widths[layer + 1]))
         norm = activation.lipschitz * (target_norms[:, layer] * norm + biases[layer])
-        norm = np.minimum(norm + abs(activation.value_at_zero) * root, activation.bound * root)
-    return (norm * target_norms[:, -1] + biases[-1]) * ROUNDING
+        norm = np.minimum(norm + abs(activation.value_at_zero) * root, activation.bound * root) * pools[layer + 1]
+    return (norm * target_norms[:, -1] + biases[-1]) * pools[-1] * ROUNDING
 
 
 def relative_views(network: NetworkSpec, trained: TrainedNetwork | None) -> dict[str, View]:
@@ -53,7 +54,7 @@ def relative_views(network: NetworkSpec, trained: TrainedNetwork | None) -> dict
 
     ``trained`` holds the biases of a fixed target.
     """
-    biases = tuple(float(np.linalg.norm(bias)) for bias in trained.biases) if trained else None
+    biases = trained.bias_norms if trained else None
 
     def attained(table: TrialTable) -> Doubles:
         reachable = table["output_norm"] > 0.0

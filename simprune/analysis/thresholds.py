@@ -70,9 +70,7 @@ def threshold_law(point: Point, layer: int) -> ThresholdLaw | str:
     n_weights, n_pruned = point.network.n_weights[layer], point.n_pruned[layer]
     if n_pruned == n_weights:
         return "nothing is kept"
-    return ThresholdLaw(
-        n_weights=n_weights, n_pruned=n_pruned, distribution=law, scale=law.scale(*point.network.shapes[layer])
-    )
+    return ThresholdLaw(n_weights=n_weights, n_pruned=n_pruned, distribution=law, scale=point.network.scales[layer])
 
 
 def threshold_tests(point: Point, rows: Doubles, *, index: int) -> tuple[ThresholdTest, ...]:

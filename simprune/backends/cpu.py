@@ -17,6 +17,7 @@ from simprune.backends.selection import bracket
 from simprune.design.point import Point
 from simprune.gap.base import LayerNorms
 from simprune.gap.semidefinite import slope_bound
+from simprune.model.errors import InputError
 from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
 from simprune.rng import Purpose, stream
@@ -320,6 +321,8 @@ class CpuBackend(AbstractBackend):
 
     def open(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> CpuOps:
         """Sample the targets of a micro-batch."""
+        if point.network.chain is not None:
+            raise InputError("this version computes fully connected networks only, got convolutions or pooling")
         keep_freed_memory()
         return CpuOps(point, trials, trained)
 

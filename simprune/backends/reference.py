@@ -149,6 +149,8 @@ class ReferenceBackend(AbstractBackend):
     name: ClassVar[str] = "reference"
 
     def open(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> BatchOps:
+        if point.network.chain is not None:
+            raise InputError("this version computes fully connected networks only, got convolutions or pooling")
         if isinstance(point.network.target, SampledTarget):
             stored, biases, keys = _sampled(point, point.network.target, trials)
         else:

@@ -1,5 +1,6 @@
 """What a dry run tells: sizes, memory, and a rough time from a stated model."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -68,11 +69,11 @@ def trial_seconds(points: Sequence[Point], *, backend: str) -> float:
 
 
 def _flops(estimator: AbstractGapEstimator, point: Point) -> float:
-    n_weights = sum(point.network.n_weights)
+    products = sum(math.prod(stage.weight_shape) * stage.positions for stage in point.network.weighted)
     if isinstance(estimator, Ascent):
-        return 8.0 * n_weights * estimator.restarts * (estimator.steps + 1)
+        return 8.0 * products * estimator.restarts * (estimator.steps + 1)
     if isinstance(estimator, Sampled):
-        return 4.0 * n_weights * estimator.samples
+        return 4.0 * products * estimator.samples
     if isinstance(estimator, Spectral):
         return sum(2.0 * d_out * d_in * min(d_out, d_in) for d_out, d_in in point.network.shapes)
     return 0.0
@@ -91,7 +92,7 @@ def _proof_flops(block: Block) -> float:
         for estimator in point.estimators:
             if isinstance(estimator, Semidefinite):
                 last = block.stop if estimator.first is None else min(block.stop, estimator.first)
-                rounds = search_rounds(point.network.depth, estimator.steps)
+                rounds = search_rounds(point.network.depth, estimator.steps) if point.network.chain is None else 0
                 flops += max(0, last - block.first) * rounds * _elimination_flops(point.network.widths)
     return flops
 

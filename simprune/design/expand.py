@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
+from simprune.design.layer_values import widened
 from simprune.design.point import Point
 from simprune.design.schema import DesignTable, NetworkTable
 from simprune.model.distributions import DISTRIBUTIONS
 from simprune.model.errors import InputError
+from simprune.model.layers import Chain
 from simprune.model.network import AbstractTarget, FixedTarget, NetworkSpec, SampledTarget
 from simprune.model.pruning import AbstractPruningRule
 from simprune.model.registry import find
@@ -46,24 +49,27 @@ def _point(table: DesignTable, network: NetworkSpec, rule: AbstractPruningRule) 
 
 def _n_networks(entry: NetworkTable) -> int:
     laws = len(entry.distribution or [""]) * len(entry.K or [1.0])
-    return len(entry.depth or [1]) * len(entry.width or [1]) * laws * len(entry.activation)
+    return len(entry.depth or [1]) * len(entry.width or [1]) * laws * len(entry.activations)
 
 
 def _networks(entry: NetworkTable) -> Iterator[NetworkSpec]:
-    for widths, target, activation in product(_widths(entry), _targets(entry), entry.activation):
-        network = NetworkSpec(widths=widths, activation=activation, target=target)
+    for shape, target, activation in product(_shapes(entry), _targets(entry), entry.activations):
+        network = NetworkSpec(**shape, activation=activation, target=target)
         network.check_size()
         yield network
 
 
-def _widths(entry: NetworkTable) -> Iterator[tuple[int, ...]]:
+def _shapes(entry: NetworkTable) -> Iterator[dict[str, Any]]:
     if entry.file:
-        yield entry.file.network.widths
+        yield {"chain": entry.file.network.layers}
     elif entry.widths:
-        yield tuple(entry.widths)
+        yield {"widths": tuple(entry.widths)}
+    elif entry.layers:
+        for factor in entry.width or [1]:
+            yield {"chain": Chain(input=tuple(entry.input or ()), layers=widened(entry.layers, factor))}
     else:
         for depth, width in product(entry.depth or [], entry.width or []):
-            yield (width,) * (depth + 1)
+            yield {"widths": (width,) * (depth + 1)}
 
 
 def _targets(entry: NetworkTable) -> list[AbstractTarget]:

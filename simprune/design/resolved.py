@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from simprune.design.layer_values import short_form
 from simprune.design.schema import DesignTable, NetworkTable
 from simprune.design.values import NetworkFile
 from simprune.model.registry import Registered
@@ -28,9 +29,11 @@ def _network_lines(entry: NetworkTable) -> Iterator[str]:
     values: dict[str, Any] = dict(entry)
     if entry.file:
         yield f"# weights: sha256 {entry.file.network.sha256}"
-        values["widths"] = list(entry.file.network.widths)
+        values["widths"] = list(entry.file.network.widths) if entry.file.network.chain is None else None
     else:
+        values["layers"] = [short_form(layer) for layer in entry.layers] if entry.layers else None
         values |= {"distribution": entry.distribution or ["uniform"], "K": entry.K or [1.0]}
+    values["activation"] = entry.activations
     yield from _lines(values)
 
 

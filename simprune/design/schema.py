@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from simprune.design import values
+from simprune.design import layer_values, values
 from simprune.design.point import ESTIMATORS
 from simprune.design.stopping import StoppingRule
 from simprune.gap.ascent import Ascent
@@ -25,6 +25,7 @@ from simprune.gap.base import AbstractGapEstimator
 from simprune.gap.spectral import Spectral
 from simprune.model.activations import AbstractActivation, ReLU
 from simprune.model.errors import InputError
+from simprune.model.layers import AbstractLayer
 from simprune.model.pruning import RULES, AbstractPruningRule, PerLayer
 from simprune.model.registry import find
 
@@ -39,23 +40,32 @@ class Table(BaseModel):
 
 
 class NetworkTable(Table):
-    """A grid (width, depth), one network (widths), or a trained network (file)."""
+    """A grid (width, depth), one network (widths), layers with a grid of width factors, or a trained network (file)."""
 
     width: OneOrMore[Annotated[int, AfterValidator(values.width)]] | None = None
     depth: OneOrMore[Annotated[int, AfterValidator(values.depth)]] | None = None
     widths: Annotated[list[int], AfterValidator(values.widths)] | None = None
+    input: Annotated[list[int], AfterValidator(values.input_shape)] | None = None
+    layers: Annotated[list[Annotated[AbstractLayer, PlainValidator(layer_values.layer)]], Field(min_length=1)] | None = None
     file: Annotated[values.NetworkFile, PlainValidator(values.file)] | None = None
-    activation: OneOrMore[Annotated[AbstractActivation, PlainValidator(values.activation)]] = [ReLU()]
+    activation: OneOrMore[Annotated[AbstractActivation, PlainValidator(values.activation)]] | None = None
     distribution: OneOrMore[Annotated[str, AfterValidator(values.distribution)]] | None = None
     K: OneOrMore[Annotated[float, AfterValidator(values.scale)]] | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> "NetworkTable":
-        grid = [key for key in ("width", "depth") if getattr(self, key) is not None]
-        law = [key for key in ("distribution", "K") if getattr(self, key) is not None]
-        if self.file is None and self.widths is None and len(grid) < 2:
+        grid, law = self._given("width", "depth"), self._given("distribution", "K")
+        chain = self._given("input", "layers")
+        if self.file is None and self.widths is None and not chain and len(grid) < 2:
             got = f"{grid[0]} alone" if grid else "none of them"
-            raise InputError(f"a network must have width and depth, or widths, or file, got {got}; complete it")
+            raise InputError(
+                f"a network must have width and depth, or widths, or input and layers, or file, got {got}; complete it"
+            )
+        if len(chain) == 1:
+            raise InputError(f"a network with layers must have input and layers, got {chain[0]} alone; complete it")
+        if chain and (self.file or self.widths or self.depth):
+            other = self._given("file", "widths", "depth")
+            raise InputError(f"a network with layers must have no {' or '.join(other)}; remove that")
         if grid and (self.file or self.widths):
             given = "file" if self.file else "widths"
             raise InputError(f"a network with {given} must have no width or depth, got {' and '.join(grid)}; remove that")
@@ -66,7 +76,19 @@ class NetworkTable(Table):
                 f"widths must be those of {self.file.written}, {list(self.file.network.widths)}, got {self.widths}; "
                 "correct them or leave them out"
             )
+        if self.file and self.activation:
+            for activation in self.activation:
+                self.file.network.spec(activation)
         return self
+
+    def _given(self, *keys: str) -> list[str]:
+        return [key for key in keys if getattr(self, key) is not None]
+
+    @property
+    def activations(self) -> list[AbstractActivation]:
+        """The activations to study: those given, else the file's own, else ReLU."""
+        own = self.file.network.activation if self.file else None
+        return self.activation or [own or ReLU()]
 
 
 class RuleTable(Table):

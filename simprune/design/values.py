@@ -15,6 +15,7 @@ from simprune.gap.sampled import Sampled
 from simprune.model.activations import ACTIVATIONS, AbstractActivation, Identity
 from simprune.model.distributions import DISTRIBUTIONS, Uniform
 from simprune.model.errors import InputError, nearest
+from simprune.model.layers import Chain, Dense, Flatten
 from simprune.model.network import NetworkSpec, SampledTarget
 from simprune.model.pruning import RULES, MagnitudePruning, PerLayer
 from simprune.model.registry import find, from_dict
@@ -65,6 +66,11 @@ def width(value: int) -> int:
 def widths(value: list[int]) -> list[int]:
     """Return the widths of one whole network."""
     return list(dataclasses.replace(_NETWORK, widths=tuple(value)).widths)
+
+
+def input_shape(value: list[int]) -> list[int]:
+    """Return the shape of an input."""
+    return list(Chain(input=tuple(value), layers=(Flatten(), Dense(width=1))).input)
 
 
 def depth(value: int) -> int:

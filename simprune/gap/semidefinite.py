@@ -24,9 +24,9 @@ class Semidefinite(AbstractGapEstimator):
     applied to the difference of two networks. Biases act on a further input of fixed size c. Good weights are searched
     for in 2 L steps with one weight a layer and ``steps`` steps with one a neuron; the proof holds for any.
 
-    Falls back on the spectral bound for linear networks without biases (where that is exact), for depth 1, for
-    activations that do not vanish at 0 and for such that are not monotone. ``first`` certifies only trials
-    0 .. first - 1 of every point. Cost: README, "Speed".
+    Falls back on the spectral bound for networks with convolutions or pooling, for linear networks without biases (where
+    that is exact), for depth 1, for activations that do not vanish at 0 and for such that are not monotone. ``first``
+    certifies only trials 0 .. first - 1 of every point. Cost: README, "Speed".
     """
 
     name: ClassVar[str] = "semidefinite"
@@ -51,6 +51,8 @@ class Semidefinite(AbstractGapEstimator):
 
 def sharpens(network: NetworkSpec, bias_norms: tuple[float, ...]) -> bool:
     """Return whether the relaxation applies to a network and can be better than its spectral bound."""
+    if network.chain is not None:
+        return False
     activation = network.activation
     exact = network.depth == 1 or (network.is_linear and not any(bias_norms))
     return not exact and activation.nondecreasing and activation.value_at_zero == 0.0

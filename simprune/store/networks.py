@@ -10,6 +10,7 @@ import numpy as np
 from simprune.store.errors import StoreError
 from simprune.store.files import write_atomic
 from simprune.trained.network import TrainedNetwork
+from simprune.trained.npz import named_arrays, network_of
 
 FOLDER = "networks"
 
@@ -33,10 +34,7 @@ def load_network(folder: Path, sha256: str, *, origin: str) -> TrainedNetwork:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise ValueError("compressed members")
         with np.load(path, allow_pickle=False) as arrays:
-            depth = len(arrays.files) // 2
-            weights = tuple(arrays[f"W{i}"] for i in range(depth))
-            biases = tuple(arrays[f"b{i}"] for i in range(depth))
-        network = TrainedNetwork(weights=weights, biases=biases, origin=origin)
+            network = network_of({name: arrays[name] for name in arrays.files}, origin=origin)
     except Exception as error:  # zipfile and NumPy raise many types on damaged files
         raise StoreError(
             f"{path} must hold the weights of a fixed target, it cannot be read ({type(error).__name__}: {error}); "
@@ -49,7 +47,5 @@ def load_network(folder: Path, sha256: str, *, origin: str) -> TrainedNetwork:
 
 def _encode(network: TrainedNetwork) -> bytes:
     buffer = io.BytesIO()
-    arrays = {f"W{i}": weight for i, weight in enumerate(network.weights)}
-    arrays |= {f"b{i}": bias for i, bias in enumerate(network.biases)}
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, **named_arrays(network))  # type: ignore[arg-type]
     return buffer.getvalue()

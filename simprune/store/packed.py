@@ -17,6 +17,7 @@ from simprune.store.errors import StoreError
 from simprune.store.segment import checksum
 from simprune.store.source import AbstractSource
 from simprune.trained.network import TrainedNetwork
+from simprune.trained.npz import LAYERS_KEY, network_of
 
 READ_BYTES = 1 << 20
 
@@ -73,12 +74,11 @@ class PackedSource(AbstractSource):
     def network(self, sha256: str) -> TrainedNetwork:
         with self._opened() as file:
             group = file[network_group(sha256)]
-            depth = sum(name.startswith("W") for name in group)
-            network = TrainedNetwork(
-                weights=tuple(group[f"W{i}"][()] for i in range(depth)),
-                biases=tuple(group[f"b{i}"][()] for i in range(depth)),
-                origin=str(group.attrs["origin"]),
-            )
+            depth = sum(name.startswith("b") for name in group)
+            arrays = {f"{kind}{i}": group[f"{kind}{i}"][()] for i in range(depth) for kind in "Wb"}
+            if LAYERS_KEY in group.attrs:
+                arrays[LAYERS_KEY] = np.array(str(group.attrs[LAYERS_KEY]))
+            network = network_of(arrays, origin=str(group.attrs["origin"]))
             if network.sha256 != sha256:
                 raise Refused(f"network {sha256[:16]} has other weights than its name says")
             return network

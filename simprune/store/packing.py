@@ -16,7 +16,9 @@ from simprune.store.packed import network_group, point_group
 from simprune.store.provenance import environment
 from simprune.store.record import RunRecord
 from simprune.store.segment import LIBVER, checksum, chunk_shape
+from simprune.trained.layer_text import layer_text
 from simprune.trained.network import TrainedNetwork
+from simprune.trained.npz import LAYERS_KEY
 
 
 def write_packed(source: FolderSource, path: Path) -> None:
@@ -124,17 +126,27 @@ def _scale(group: h5py.Group, name: str, size: int, *, long_name: str) -> h5py.D
 
 def _write_network(group: h5py.Group, network: TrainedNetwork) -> None:
     group.attrs["sha256"], group.attrs["origin"] = network.sha256, network.origin
+    text = layer_text(network)
+    if text is not None:
+        group.attrs[LAYERS_KEY] = text
+    sizes = [network.weights[0].shape[1], *(weight.shape[0] for weight in network.weights)]
     scales = [
-        _scale(group, f"layer_{i}", width, long_name=f"index of the unit in layer {i}, 0 is the input")
-        for i, width in enumerate(network.widths)
+        _scale(group, f"layer_{i}", size, long_name=f"index of the unit or channel in layer {i}, 0 is the input")
+        for i, size in enumerate(sizes)
     ]
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        for name, array, meaning in ((f"W{i}", weight, "weights [d_out, d_in]"), (f"b{i}", bias, "biases")):
+        meaning = "weights [d_out, d_in]" if weight.ndim == 2 else "kernel [c_out, c_in / groups, kh, kw]"
+        for name, array, told in ((f"W{i}", weight, meaning), (f"b{i}", bias, "biases")):
             dataset = _new_dataset(group, name, array.shape, array.dtype.str)
             dataset[...] = array
-            _label(dataset, f"{meaning} of matrix {i}")
+            _label(dataset, f"{told} of weighted layer {i}")
             dataset.dims[0].attach_scale(scales[i + 1])
-        group[f"W{i}"].dims[1].attach_scale(scales[i])
+        for axis, size in enumerate(weight.shape[1:], start=1):
+            shared = axis == 1 and size == sizes[i]
+            label = f"index along axis {axis} of the weights of layer {i}"
+            group[f"W{i}"].dims[axis].attach_scale(
+                scales[i] if shared else _scale(group, f"W{i}_axis_{axis}", size, long_name=label)
+            )
 
 
 def _compare_point(group: h5py.Group, source: FolderSource, digest: str, point: Point) -> None:

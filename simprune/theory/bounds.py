@@ -194,6 +194,8 @@ def random_law(network: NetworkSpec) -> AbstractDistribution:
     """
     if network.distribution is None:
         raise InputError("an a-priori bound needs random weights, got a trained network; use the certificates of a run")
+    if network.chain is not None:
+        raise InputError("this bound needs a fully connected network, got convolutions; use the certificates of a run")
     return network.distribution
 
 

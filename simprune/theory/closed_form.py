@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from simprune.model.distributions import AbstractDistribution
-from simprune.model.network import MAX_WIDTH, NetworkSpec
+from simprune.model.layers import MAX_WIDTH
+from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule, n_pruned_for_alpha
 from simprune.theory.laws import UNIFORM, moment_law
 from simprune.theory.order_statistics import chernoff_excess

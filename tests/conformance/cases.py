@@ -8,6 +8,7 @@ from simprune.gap.ascent import Ascent
 from simprune.gap.spectral import Spectral
 from simprune.model.activations import ReLU
 from simprune.model.distributions import Uniform
+from simprune.model.layers import AveragePool, Chain, Conv2d, Dense, Flatten, MaxPool
 from simprune.model.network import FixedTarget, NetworkSpec, SampledTarget
 from simprune.model.pruning import MagnitudePruning
 from simprune.trained.network import TrainedNetwork
@@ -41,3 +42,31 @@ def trained_network(widths, *, seed=3, bias=0.3, levels=None):
         weights = [np.round(w * levels) / levels for w in weights]
     biases = tuple((bias * rng.normal(size=o)).astype(np.float32) for o in widths[1:])
     return TrainedNetwork(weights=tuple(w.astype(np.float32) for w in weights), biases=biases, origin="made up")
+
+
+SMALL_CNN = Chain(
+    input=(2, 7, 6),
+    layers=(
+        Conv2d(channels=4, kernel=(3, 3), padding=(1, 1)),
+        MaxPool(kernel=(2, 2), stride=(2, 1)),
+        Conv2d(channels=6, kernel=(2, 3), stride=(1, 2), groups=2),
+        AveragePool(kernel=(2, 1), stride=(1, 1)),
+        Flatten(),
+        Dense(width=3),
+    ),
+)
+
+
+def trained_cnn(chain=SMALL_CNN, *, seed=3, bias=0.3, activation=None, levels=None):
+    """A made-up trained network with convolutions; ``levels`` as in ``trained_network``."""
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(size=s.weight_shape) / np.sqrt(s.matrix_shape[1]) for s in chain.weighted]
+    if levels is not None:
+        weights = [np.round(w * levels) / levels for w in weights]
+    return TrainedNetwork(
+        weights=tuple(w.astype(np.float32) for w in weights),
+        biases=tuple((bias * rng.normal(size=len(w))).astype(np.float32) for w in weights),
+        origin="made up",
+        chain=chain,
+        activation=activation,
+    )

@@ -19,7 +19,7 @@ def assert_told(text, sentence):
         ("width = 1048576\ndepth = 1", "networks[0]: a layer must have at most 2^33 weights"),
         ("width = []\ndepth = 1", "networks[0].width: must hold at least one entry"),
         ("width = 4\ndepth = 0", "networks[0].depth: depth must lie in 1..1000, got 0"),
-        ("width = 4", "networks[0]: a network must have width and depth, or widths, or file"),
+        ("width = 4", "networks[0]: a network must have width and depth, or widths, or input and layers, or file"),
         ("widths = [4]", "networks[0].widths: widths must name at least input and output"),
         ("widths = [4, 4]\ndepth = 1", "networks[0]: a network with widths must have no width or depth"),
         ("width = 8\ndepth = 2\nK = 0", "networks[0].K: K must be positive and finite, got 0.0"),
