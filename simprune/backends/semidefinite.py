@@ -115,7 +115,7 @@ def slopes(plan, chain, q, factors, x, slope, square):
 
 
 @inner
-def _search(plan, widths, chain, q, slack, steps, rooms, best):
+def search(plan, widths, chain, q, slack, steps, rooms, best):
     """Improve q; ``best`` receives the Q_0 of the best multipliers; return whether there is one."""
     n = plan[0][0]
     factors, _, g = rooms
@@ -156,7 +156,7 @@ def _search(plan, widths, chain, q, slack, steps, rooms, best):
 
 
 @inner
-def _balance(q0, n, constant):
+def balance(q0, n, constant):
     """Choose the scale c of the constant input for a small bound and rescale Q_0 to it; return c^2."""
     best, chosen = np.inf, 1.0
     for power in range(-4, 3):
@@ -179,7 +179,7 @@ def _rescale(q0, n, index, factor):
 
 
 @inner
-def _proved(q0, n, slack, work):
+def proved(q0, n, slack, work):
     """Return an upper bound of sup x^T Q_0 x / ||x||^2, square root taken."""
     upper = np.sqrt(max(lanczos_top(q0, n), 1e-280)) * MARGIN
     for _ in range(300):
@@ -217,6 +217,6 @@ def semidefinite_gaps(shape, weights, bias, entries, norms, wanted, slope, steps
         sparse = (entries[0], entries[1][t], entries[2][t], entries[3][t])
         fill_chain(shape, weights[t], bias, sparse, units, plan, chain)
         q[:] = 1.0
-        if _search(plan, widths, chain, q, slack, steps, room, best):
-            constant = _balance(best, n, widths[0]) if biased else 0.0
-            gaps[t] = units[0] * _proved(best, n, slack, work) * np.sqrt(1.0 + constant) * (1.0 + slack)
+        if search(plan, widths, chain, q, slack, steps, room, best):
+            constant = balance(best, n, widths[0]) if biased else 0.0
+            gaps[t] = units[0] * proved(best, n, slack, work) * np.sqrt(1.0 + constant) * (1.0 + slack)

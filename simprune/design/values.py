@@ -19,8 +19,8 @@ from simprune.model.layers import Chain, Dense, Flatten
 from simprune.model.network import NetworkSpec, SampledTarget
 from simprune.model.pruning import RULES, MagnitudePruning, PerLayer
 from simprune.model.registry import find, from_dict
+from simprune.trained.formats import read_network
 from simprune.trained.network import TrainedNetwork
-from simprune.trained.npz import read_npz
 
 MAX_DEPTH = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -155,9 +155,9 @@ def fraction(value: Any) -> PerLayer:
 def file(value: Any, info: ValidationInfo) -> NetworkFile:
     """Return the network of a file beside the design."""
     if not isinstance(value, str):
-        raise InputError(f"file must be a string, got {value!r}; name an .npz file, relative to the design file")
+        raise InputError(f"file must be a string, got {value!r}; name a network file, relative to the design file")
     folder: Path = (info.context or {})["folder"]
-    return NetworkFile(written=value, network=read_npz(folder / value))
+    return NetworkFile(written=value, network=read_network(folder / value))
 
 
 def listed(value: Any) -> Any:

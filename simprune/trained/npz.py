@@ -1,4 +1,5 @@
 """Trained networks in ``.npz`` files: arrays W0, b0, W1, b1, ... with W_l ``[d_l, d_(l-1)]``; biases may be left out.
+Pruned networks have bool arrays mask0, mask1, ... as well, True where weights are kept.
 
 Networks with convolutions have kernels ``[c_out, c_in / groups, kh, kw]`` and a text array ``layers`` (``layer_text``),
 which may also name the activation of a fully connected network.
@@ -6,16 +7,13 @@ which may also name the activation of a fully connected network.
 The reader never unpickles, and allocates nothing before it has checked the sizes that the file claims.
 """
 
-import contextlib
 import io
 import math
-import os
 import re
 import struct
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.model.errors import InputError
+from simprune.trained.files import checked_file, write_whole
 from simprune.trained.layer_text import layer_text, parse_layer_text
+from simprune.trained.masks import check_mask
 from simprune.trained.network import TrainedNetwork
 
 MAX_BYTES = 1 << 31
@@ -31,35 +31,44 @@ MAX_RATIO = 200
 RATIO_FROM_BYTES = 1 << 24
 MAX_TEXT = 1 << 16
 LAYERS_KEY = "layers"
-_KEY = re.compile(r"([Wb])(0|[1-9]\d{0,3})|layers")
+_KEY = re.compile(r"([Wb]|mask)(0|[1-9]\d{0,3})|layers")
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, struct.error)
 
 
 def read_npz(path: str | Path) -> TrainedNetwork:
-    """Return the network of an ``.npz`` file; InputError if the file is missing, damaged, pickled or incomplete."""
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"a network must be an .npz file, got the folder {path}; name the file")
-    if not path.exists():
-        raise InputError(f"the network file must exist, got {path}; check the path")
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path} must have at most {MAX_BYTES >> 20} MiB, got more; take a smaller network")
-    image = io.BytesIO(path.read_bytes())
-    try:
-        with zipfile.ZipFile(image) as archive:
-            arrays = {_key(info, path): _array(archive, info, path) for info in _entries(archive, path)}
-    except InputError:
-        raise
-    except _UNREADABLE as error:
-        raise InputError(f"{path} must be an .npz file, got a file that cannot be read ({error}); write it anew") from None
+    """Return the network of an ``.npz`` file; InputError if the file is missing, damaged, pickled or incomplete.
+
+    Masks mask0, mask1, ... (True = kept), if any, are checked against the weights.
+    """
+    path = checked_file(path, most_bytes=MAX_BYTES)
+    arrays = _arrays(path, _key)
+    for key, array in arrays.items():
+        _check_type(key, array, path)
     return network_of(arrays, origin=str(path))
 
 
-def write_npz(path: str | Path, network: TrainedNetwork) -> None:
-    """Write a network; equal networks give equal bytes (no compression, fixed times)."""
-    path = Path(path)
+def read_arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+    """Return all float32 and float64 arrays of an ``.npz`` file by their names, whatever these are."""
+    path = checked_file(path, most_bytes=MAX_BYTES)
+    return {name: array for name, array in _arrays(path, _any_key).items() if array.dtype in ("f4", "f8")}
+
+
+def write_npz(path: str | Path, network: TrainedNetwork, *, masks: Sequence[npt.NDArray[np.bool_]] | None = None) -> None:
+    """Write a network, with ``masks`` (True = kept) as mask0, mask1, ...; equal networks give equal bytes."""
+    _write(path, named_arrays(network) | _named_masks(masks or ()))
+
+
+def write_masks(path: str | Path, masks: Sequence[npt.NDArray[np.bool_]]) -> None:
+    """Write masks (True = kept) alone, as mask0, mask1, ..."""
+    _write(path, _named_masks(masks))
+
+
+def _named_masks(masks: Sequence[npt.NDArray[np.bool_]]) -> dict[str, npt.NDArray[Any]]:
+    return {f"mask{i}": np.asarray(mask, dtype=np.bool_) for i, mask in enumerate(masks)}
+
+
+def _write(path: str | Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     image = io.BytesIO()
-    arrays = named_arrays(network)
     with zipfile.ZipFile(image, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             data = io.BytesIO()
@@ -67,16 +76,18 @@ def write_npz(path: str | Path, network: TrainedNetwork) -> None:
             info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             info.create_system, info.external_attr = 3, 0o644 << 16
             archive.writestr(info, data.getvalue())
-    handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    write_whole(path, image.getvalue())
+
+
+def _arrays(path: Path, key: Callable[[zipfile.ZipInfo, Path], str]) -> dict[str, npt.NDArray[Any]]:
+    image = io.BytesIO(path.read_bytes())
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(image.getvalue())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        with zipfile.ZipFile(image) as archive:
+            return {key(info, path): _array(archive, info, path) for info in _entries(archive, path)}
+    except InputError:
         raise
+    except _UNREADABLE as error:
+        raise InputError(f"{path} must be an .npz file, got a file that cannot be read ({error}); write it anew") from None
 
 
 def named_arrays(network: TrainedNetwork) -> dict[str, npt.NDArray[Any]]:
@@ -89,7 +100,7 @@ def named_arrays(network: TrainedNetwork) -> dict[str, npt.NDArray[Any]]:
 
 def network_of(arrays: Mapping[str, npt.NDArray[Any]], *, origin: str) -> TrainedNetwork:
     """Return the network whose ``named_arrays`` are given."""
-    weighty = [key for key in arrays if key != LAYERS_KEY]
+    weighty = [key for key in arrays if key[0] in "Wb"]
     depth = 1 + max((int(key[1:]) for key in weighty), default=0)
     missing = [f"W{i}" for i in range(depth) if f"W{i}" not in arrays]
     if missing:
@@ -99,6 +110,8 @@ def network_of(arrays: Mapping[str, npt.NDArray[Any]], *, origin: str) -> Traine
         )
     weights = tuple(arrays[f"W{i}"] for i in range(depth))
     biases = tuple(arrays.get(f"b{i}", np.zeros(w.shape[:1], dtype=w.dtype)) for i, w in enumerate(weights))
+    for i, weight in enumerate(weights):
+        check_mask(weight, arrays.get(f"mask{i}"), name=f"W{i}", origin=origin)
     chain, activation = None, None
     if LAYERS_KEY in arrays:
         chain, activation = parse_layer_text(str(arrays[LAYERS_KEY][()]), origin=origin)
@@ -133,6 +146,25 @@ def _key(info: zipfile.ZipInfo, path: Path) -> str:
     return key
 
 
+def _any_key(info: zipfile.ZipInfo, path: Path) -> str:
+    return info.filename.removesuffix(".npy")
+
+
+def _check_type(key: str, array: npt.NDArray[Any], path: Path) -> None:
+    dtype, shape = array.dtype, array.shape
+    if key == LAYERS_KEY:
+        if dtype.kind != "U" or shape != () or dtype.itemsize > 4 * MAX_TEXT:
+            raise InputError(
+                f"layers of {path} must be one text of at most {MAX_TEXT} characters, got {dtype} of shape {shape}; "
+                "save a str"
+            )
+    elif key.startswith("mask"):
+        if dtype != np.bool_:
+            raise InputError(f"{key} of {path} must be a bool array, True where weights are kept, got {dtype}; convert it")
+    elif dtype.kind != "f" or dtype.itemsize not in (4, 8):
+        raise InputError(f"{key} of {path} must be float32 or float64, got {dtype}; convert it with astype")
+
+
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> npt.NDArray[Any]:
     key = info.filename.removesuffix(".npy")
     data = archive.read(info)
@@ -146,14 +178,6 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> npt.N
         raise InputError(
             f"{key} of {path} must hold plain numbers, got pickled objects, which are never read; save a float array"
         )
-    if key == LAYERS_KEY:
-        if dtype.kind != "U" or shape != () or dtype.itemsize > 4 * MAX_TEXT:
-            raise InputError(
-                f"layers of {path} must be one text of at most {MAX_TEXT} characters, got {dtype} of shape {shape}; "
-                "save a str"
-            )
-    elif dtype.kind != "f" or dtype.itemsize not in (4, 8):
-        raise InputError(f"{key} of {path} must be float32 or float64, got {dtype}; convert it with astype")
     if math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
         raise InputError(
             f"{key} of {path} must hold the {math.prod(shape)} numbers that its shape {shape} promises, "

@@ -127,7 +127,7 @@ def test_all_mistakes_are_told_at_once():
     ("network", "sentence"),
     [
         ("file = 'none.npz'", "networks[0].file: the network file must exist, got"),
-        ("file = '.'", "networks[0].file: a network must be an .npz file, got the folder"),
+        ("file = '.'", "networks[0].file: a network must be a file, got the folder"),
         ("file = 3", "networks[0].file: file must be a string, got 3"),
         ("file = 'n.npz'\nwidths = [3, 4, 2]", "networks[0]: widths must be those of n.npz, [3, 5, 2], got [3, 4, 2]"),
         ("file = 'n.npz'\nK = 1.0", "networks[0]: a network read from a file must have no weight law, got K"),
