@@ -1,0 +1,1 @@
+"""An interpreter of the PTX that Numba makes of CUDA kernels: it runs kernels without a GPU and finds their faults."""
