@@ -88,7 +88,7 @@ def _generic(w: Wave, lanes: Lanes, addresses: Values, width: int, text: str) ->
                 yield part
 
 
-def race_check(w: Wave, part: Part, kind: str, width: int, text: str) -> None:
+def race_check(w: Wave, part: Part, kind: str, width: int, text: str, *, supersedes: bool = False) -> None:
     """Note an access in the shadow of its memory and raise if it races."""
     shadow = part.piece.shadow
     if shadow is None or part.space == "local":
@@ -97,7 +97,7 @@ def race_check(w: Wave, part: Part, kind: str, width: int, text: str) -> None:
     first = part.offsets // granule
     threads = w.threads[part.lanes]
     for j in range(max(1, width // granule)):
-        place = shadow.access(kind, first + j, threads)
+        place = shadow.access(kind, first + j, threads, supersedes=supersedes)
         if place is not None:
             error = SharedRace if part.space == "shared" else GlobalRace
             where = (

@@ -74,7 +74,7 @@ def _atomic(d: Decoder) -> Run:
                 if part.piece.read_only:
                     raise w.fault(ReadOnly, f"atomic on {part.piece.name}", lanes, 0, text)
                 part.piece.atomics += part.offsets.size
-            race_check(w, part, "atomic", width, text)
+            race_check(w, part, "atomic", width, text, supersedes=not silent)
             if part.space == "global":
                 synchronise(w, part, strength, loads=True, stores=True)
             places = part.offsets // width

@@ -163,9 +163,13 @@ class Track:
                 return places[bad.argmax()]
         return None
 
-    def record(self, index: Ints, threads: Ints) -> npt.NDArray[np.bool_]:
+    def record(self, index: Ints, threads: Ints, supersedes: bool) -> npt.NDArray[np.bool_]:
         """Note the accesses; return where several lanes meet in one granule (all but one of them)."""
-        twice = self._note(self.who, self.when, index, threads)
+        if supersedes:
+            self.who[index], self.when[index] = threads, self.order.step
+            twice = np.zeros(index.size, np.bool_)
+        else:
+            twice = self._note(self.who, self.when, index, threads)
         if self.order.uses_fences:
             self._note(self.blocks_who, self.blocks_when, self.order.block_of[threads], threads)
         return twice
@@ -194,8 +198,11 @@ class Shadow:
         self.n_granules, self.order = n_granules, order
         self.tracks: dict[str, Track] = {}
 
-    def access(self, kind: str, index: Ints, threads: Ints) -> Any:
-        """Note accesses of ``kind`` (read, write or atomic); return the place of a racing one, or None."""
+    def access(self, kind: str, index: Ints, threads: Ints, *, supersedes: bool = False) -> Any:
+        """Note accesses of ``kind`` (read, write or atomic); return the place of a racing one, or None.
+
+        An atomic whose result is used ``supersedes`` all earlier ones on its word: who comes after it comes after them.
+        """
         for other, track in self.tracks.items():
             if (kind, other) not in {("read", "read"), ("atomic", "atomic")}:
                 place = track.conflict(index, threads)
@@ -204,5 +211,5 @@ class Shadow:
         track = self.tracks.get(kind)
         if track is None:
             track = self.tracks[kind] = Track(self.n_granules, self.order)
-        twice = track.record(index, threads)
+        twice = track.record(index, threads, supersedes)
         return twice.argmax() if kind == "write" and twice.any() else None

@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.ptx.compilation import array, compile_ptx
+from tests.ptx.compilation import array, compile_ptx, cuda, types
 from tests.ptx.errors import BadLaunch
 from tests.ptx.machine import Machine
-
-numba = pytest.importorskip("numba")
-from numba import cuda, types  # noqa: E402
 
 FLOATS = array(types.float32)
 
@@ -25,7 +22,7 @@ def reverse_blocks(x, scale, out):
 @pytest.mark.parametrize("cc", [(7, 5), (9, 0), (12, 0)])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_runs_every_block_of_the_grid(cc, backwards):
-    machine = Machine(compile_ptx(reverse_blocks, types.void(FLOATS, types.float32, FLOATS), cc), resident=128)
+    machine = Machine(compile_ptx(reverse_blocks, (FLOATS, types.float32, FLOATS), cc), resident=128)
     x, out = np.arange(64 * 9, dtype=np.float32), np.zeros(64 * 9, np.float32)
     counts = machine.launch("reverse_blocks", 9, 64, [x, 2.0, out], undefined=[2], backwards=backwards)
     assert (out.reshape(9, 64) == 2 * x.reshape(9, 64)[:, ::-1]).all()
@@ -35,7 +32,7 @@ def test_runs_every_block_of_the_grid(cc, backwards):
 
 
 def test_arguments_must_fit_the_kernel():
-    machine = Machine(compile_ptx(reverse_blocks, types.void(FLOATS, types.float32, FLOATS)))
+    machine = Machine(compile_ptx(reverse_blocks, (FLOATS, types.float32, FLOATS)))
     x = np.zeros(64, np.float32)
     with pytest.raises(BadLaunch, match="15 parameters"):
         machine.launch(None, 1, 64, [x, 2.0])
