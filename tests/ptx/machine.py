@@ -21,8 +21,8 @@ from tests.ptx.syntax import DTYPES, Function, parse
 from tests.ptx.wave import WARP, Shape, Wave
 
 RESIDENT = 16384
-TURN = 512
-FAIR = 64
+TURN = 256
+FAIR = 4096
 PARKED = -1
 Grid = int | tuple[int, ...]
 
@@ -217,13 +217,13 @@ class _Run:
         self.heap: list[int] = []
         self.waiting: dict[int, Lanes] = {}
         self._push(self.start, compact(np.flatnonzero(wave.exists)))
-        turns = 0
+        fair = self.order.step
         while self.heap or self._wake():
-            turns += 1
             if self.order.step > self.step_limit:
                 pc = self.heap[0]
                 raise wave.fault(Stuck, f"more than {self.step_limit} steps", self.ready[pc][0], 0, self.steps[pc].text)
-            if turns % FAIR == 0:
+            if self.order.step - fair > FAIR:
+                fair = self.order.step
                 pc = self.heap.pop(self.heap.index(max(self.heap)))
                 heapq.heapify(self.heap)
                 self._advance(pc, union(self.ready.pop(pc)), len(self.steps))

@@ -121,7 +121,8 @@ def _place_own(program: Program, function: Function) -> dict[str, tuple[str, int
             program.local_size = start + variable.size
             own[variable.name] = ("local", start)
         elif variable.space == "param":
-            program.params[param_key(function.name, variable.name)] = variable.size
+            key = param_key(function.name, variable.name)
+            program.params[key] = max(variable.size, program.params.get(key, 0))
     if not function.is_entry:
         for variable in (*function.params, *function.results):
             program.params[param_key(function.name, variable.name)] = variable.size

@@ -262,7 +262,9 @@ class _Body:
                 self.scopes[-1][stem] = (kind, int(count.rstrip(">")) if count else -1)
         elif text.startswith((".local", ".shared", ".param", ".const")):
             variable = _variable(text)
-            self.function.variables[variable.name] = variable
+            known = self.function.variables.get(variable.name)
+            if known is None or known.size < variable.size:  # calls reuse the names of their parameters
+                self.function.variables[variable.name] = variable
         elif text.startswith("."):
             if not text.startswith(IGNORED):
                 raise UnsupportedInstruction(f"directive {text!r}")
