@@ -5,10 +5,13 @@ import click
 import simprune
 from simprune.cli.analyze import analyze
 from simprune.cli.bound import bound
+from simprune.cli.budget import budget
 from simprune.cli.compare import compare
 from simprune.cli.doctor import doctor
 from simprune.cli.endings import Commands
+from simprune.cli.gap import gap
 from simprune.cli.init import init
+from simprune.cli.prune import prune
 from simprune.cli.run import run
 from simprune.cli.stored import info, pack, verify
 
@@ -21,5 +24,5 @@ def main() -> None:
     """Study what pruning does to the output of random and trained neural networks."""
 
 
-for _command in (doctor, init, run, info, verify, pack, analyze, compare, bound):
+for _command in (doctor, init, run, info, verify, pack, analyze, compare, bound, prune, gap, budget):
     main.add_command(_command)

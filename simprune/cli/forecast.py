@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from simprune.engine.todo import missing_blocks
 from simprune.gap.ascent import Ascent
 from simprune.gap.base import AbstractGapEstimator
 from simprune.gap.sampled import Sampled
-from simprune.gap.semidefinite import Semidefinite, search_rounds
+from simprune.gap.semidefinite import Semidefinite, elimination_flops, search_rounds
 from simprune.gap.spectral import Spectral
 from simprune.model.errors import InputError
 from simprune.records import Ranges
@@ -79,13 +78,6 @@ def _flops(estimator: AbstractGapEstimator, point: Point) -> float:
     return 0.0
 
 
-def _elimination_flops(widths: Sequence[int]) -> float:
-    """Return the operations of one elimination of the certificate's chain: 2 d rows a hidden layer, all symmetric."""
-    sizes = [widths[0], *(2 * d for d in widths[1:-1])]
-    inner = sum(n**3 / 3 + n * n * m + n * m * m for m, n in pairwise(sizes))
-    return float(inner + widths[-1] * sizes[-1] ** 2)
-
-
 def _proof_flops(block: Block) -> float:
     flops = 0.0
     for point in block.points:
@@ -93,7 +85,7 @@ def _proof_flops(block: Block) -> float:
             if isinstance(estimator, Semidefinite):
                 last = block.stop if estimator.first is None else min(block.stop, estimator.first)
                 rounds = search_rounds(point.network.depth, estimator.steps) if point.network.chain is None else 0
-                flops += max(0, last - block.first) * rounds * _elimination_flops(point.network.widths)
+                flops += max(0, last - block.first) * rounds * elimination_flops(point.network.widths)
     return flops
 
 

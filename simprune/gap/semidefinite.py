@@ -1,7 +1,9 @@
 """Upper certificate from a semidefinite relaxation of target and pruned network together, one multiplier a neuron."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -61,6 +63,13 @@ def sharpens(network: NetworkSpec, bias_norms: tuple[float, ...]) -> bool:
 def search_rounds(depth: int, steps: int) -> int:
     """Return how often the search factors the matrix: 2 L rounds with one weight a layer, ``steps``, and one more."""
     return 2 * depth + steps + 1
+
+
+def elimination_flops(widths: Sequence[int]) -> float:
+    """Return the operations of one elimination of the certificate's chain: 2 d rows a hidden layer, all symmetric."""
+    sizes = [widths[0], *(2 * d for d in widths[1:-1])]
+    inner = sum(n**3 / 3 + n * n * m + n * m * m for m, n in pairwise(sizes))
+    return float(inner + widths[-1] * sizes[-1] ** 2)
 
 
 def slope_bound(network: NetworkSpec) -> float:

@@ -52,29 +52,37 @@ class Spectral(AbstractGapEstimator):
         )
 
 
-def telescoped_gap(network: NetworkSpec, norms: LayerNorms, bias_norms: tuple[float, ...]) -> Doubles:
+def telescoped_gap(
+    network: NetworkSpec,
+    norms: LayerNorms,
+    bias_norms: tuple[float, ...],
+    *,
+    bias_moves: tuple[float, ...] | None = None,
+) -> Doubles:
     """Return e_L of the hybrid recursion, ``[n_trials]``, for norms ``[n_trials, depth]``.
 
     With N_l and Nh_l bounds of the hidden vectors of target and pruned network on the unit ball,
     e_l = K_l min(||W*_l|| e + ||Delta_l|| Nh, ||W_l|| e + ||Delta_l|| N). A non-zero s(0) adds |s(0)| sqrt(d_l) to N,
     biases add ||b_l||, and a bounded activation caps N at B sqrt(d_l). Pooling multiplies e, N and Nh by its Lipschitz
-    constant.
+    constant. Where biases differ as well, ``bias_moves`` bounds their differences: they add to e and to Nh.
     """
     activation = network.activation
+    moves = bias_moves or (0.0,) * network.depth
     n_trials = norms.target.shape[0]
     error: Doubles = np.zeros(n_trials)
     pools = network.pool_factors
     full = kept = np.full(n_trials, pools[0])
     for layer in range(network.depth):
         target, pruned, delta = norms.target[:, layer], norms.pruned[:, layer], norms.delta[:, layer]
-        error = np.minimum(target * error + delta * kept, pruned * error + delta * full) * ROUNDING
+        error = (np.minimum(target * error + delta * kept, pruned * error + delta * full) + moves[layer]) * ROUNDING
         if layer == network.depth - 1:
             return error * pools[-1]
         root = np.sqrt(network.widths[layer + 1])
         offset = abs(activation.value_at_zero) * root
         cap = activation.bound * root * ROUNDING
         full = np.minimum((activation.lipschitz * (target * full + bias_norms[layer]) + offset) * ROUNDING, cap)
-        kept = np.minimum((activation.lipschitz * (pruned * kept + bias_norms[layer]) + offset) * ROUNDING, cap)
+        own = bias_norms[layer] + moves[layer]
+        kept = np.minimum((activation.lipschitz * (pruned * kept + own) + offset) * ROUNDING, cap)
         full, kept = full * pools[layer + 1], kept * pools[layer + 1]
         error = activation.lipschitz * error * pools[layer + 1]
     return error
