@@ -12,6 +12,7 @@ _HOMES = {
     "run": "simprune.api",
     "open_results": "simprune.store.results",
     "rebuild": "simprune.api",
+    "check_assumptions": "simprune.assumptions.check",
     "magnitude_mask": "simprune.backends.mask",
     "read_npz": "simprune.trained.npz",
     "write_npz": "simprune.trained.npz",

@@ -15,9 +15,9 @@ FORMATS = {Summary: "simprune-analysis/1", Comparison: "simprune-comparison/1"}
 
 def to_json(found: Summary | Comparison) -> dict[str, Any]:
     """Return a JSON object: fields by name, refusals as ``{"refused", "needed"}``, NaN and inf as null."""
-    plain = _plain(found)
-    assert isinstance(plain, dict)
-    return {"format": FORMATS[type(found)]} | plain
+    fields = plain(found)
+    assert isinstance(fields, dict)
+    return {"format": FORMATS[type(found)]} | fields
 
 
 def to_text(found: Summary | Comparison) -> str:
@@ -25,15 +25,16 @@ def to_text(found: Summary | Comparison) -> str:
     return json.dumps(to_json(found), indent=1, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return dataclasses as objects, refusals as ``{"refused", "needed"}``, NaN and inf as None."""
     if isinstance(value, Point):
         return value.to_dict()
     if isinstance(value, Refused):
         return {"refused": value.reason, "needed": value.needed}
     if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

@@ -4,6 +4,7 @@ import click
 
 import simprune
 from simprune.cli.analyze import analyze
+from simprune.cli.assumptions import assumptions
 from simprune.cli.bound import bound
 from simprune.cli.budget import budget
 from simprune.cli.compare import compare
@@ -24,5 +25,5 @@ def main() -> None:
     """Study what pruning does to the output of random and trained neural networks."""
 
 
-for _command in (doctor, init, run, info, verify, pack, analyze, compare, bound, prune, gap, budget):
+for _command in (doctor, init, run, info, verify, pack, analyze, compare, bound, assumptions, prune, gap, budget):
     main.add_command(_command)
