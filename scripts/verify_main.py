@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
+import verify_assumptions
 import verify_coverage
 import verify_exponents
 import verify_gaps
@@ -24,6 +25,7 @@ SECTIONS: dict[str, tuple[Callable[[Session], list[Check]], ...]] = {
     "widths": (verify_widths.widths, verify_widths.promises),
     "exponents": (verify_exponents.square, verify_exponents.fixed_ends, verify_exponents.constant_fraction),
     "order": (verify_order.thresholds, verify_order.subsets, verify_typical.typical),
+    "assumptions": (verify_assumptions.alarms, verify_assumptions.power),
     "offset": (verify_offset.two_layers, verify_offset.growth),
 }
 

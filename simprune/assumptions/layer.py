@@ -19,6 +19,7 @@ LEAST_WEIGHTS = 20
 MOST_ENTRIES = 1 << 16
 LEAST_ENTRIES = 1 << 13
 ALL_ENTRIES = 1 << 18
+_LEAST_SIDE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,13 +91,11 @@ def most_entries(n_layers: int) -> int:
 
 
 def sampled(layer: Layer, pruned: tuple[Pruned, ...], *, most: int, rng: np.random.Generator) -> Sample:
-    """Return rows and columns drawn without replacement, in equal shares, with at most about ``most`` entries."""
-    n_rows, n_columns = layer.matrix.shape
-    share = min(1.0, math.sqrt(most / layer.n_weights))
-    least = min(n_rows, n_columns, 16)
-    rows = _drawn(n_rows, max(least, round(share * n_rows)), rng)
-    columns = _drawn(n_columns, max(least, round(most / len(rows)) if len(rows) * n_columns > most else n_columns), rng)
-    flat = rows[:, None] * n_columns + columns[None, :]
+    """Return rows and columns drawn without replacement, at most about ``most`` entries, in the proportions of the layer."""
+    shape = layer.matrix.shape
+    short = max(min(*shape, _LEAST_SIDE), round(min(shape) * min(1.0, math.sqrt(most / layer.n_weights))))
+    rows, columns = (_drawn(side, short if side == min(shape) else most // short, rng) for side in shape)
+    flat = rows[:, None] * shape[1] + columns[None, :]
     values = layer.matrix[np.ix_(rows, columns)].astype(np.float64)
     levels = np.zeros(values.shape, dtype=np.uint8)
     for part in pruned:

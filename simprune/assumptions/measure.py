@@ -22,14 +22,14 @@ from simprune.theory.layers import pruned_norm, target_norm
 
 def findings(look: Look, tests: Mapping[str, Test], *, alphas: Sequence[float], delta: float) -> LayerFindings:
     """Return the findings of a layer from its look and its judged tests; ``alphas`` belong to the look's prunings."""
-    layer = look.layer
+    layer, n = look.layer, look.layer.n_weights
     size, law = _size(look)
     ties = look.magnitudes.ties()
     prunings = zip(alphas, look.pruned, range(len(alphas)), strict=True)
     return LayerFindings(
         name=layer.name,
         shape=layer.shape,
-        n_weights=layer.n_weights,
+        n_weights=n,
         sampled=look.sample.values.shape,
         size=size,
         tails=tails(look.few),
@@ -37,7 +37,7 @@ def findings(look: Look, tests: Mapping[str, Test], *, alphas: Sequence[float], 
         spectrum=_spectrum(look, law, delta=delta),
         placements=tuple(_placement(look, law, *pruning, delta=delta) for pruning in prunings),
         tests=tuple(tests.values()),
-        failed=failed_steps(tests, tied_share=(ties.tied - ties.rounding) / layer.n_weights),
+        failed=failed_steps(tests, tied_share=ties.tied / n, rounding_share=ties.rounding / n),
     )
 
 

@@ -27,15 +27,19 @@ def spectral_norm(matrix: Array) -> float:
     >>> round(spectral_norm(np.diag([3.0, 1.0])), 12)
     3.0
     """
-    return float(spectral_norms(matrix[None], steps=STEPS)[0])
+    size = np.abs(matrix).max() or 1.0
+    return float(spectral_norms((matrix / size)[None], steps=STEPS)[0]) * float(size)
 
 
 def sparse_norm(matrix: sparse.csr_array) -> float:
     """Return the largest singular value of a sparse matrix, as ``spectral_norm``."""
+    size = np.abs(matrix.data).max(initial=0.0) or 1.0
+    matrix = matrix / size
     turned = matrix.T.tocsr()
     start = _starts(1, matrix.shape[1], matrix.dtype)
     steps = min(STEPS, *matrix.shape)
-    return float(_largest(lambda v: (matrix @ v[0])[None], lambda u: (turned @ u[0])[None], start, steps=steps)[0])
+    found = _largest(lambda v: (matrix @ v[0])[None], lambda u: (turned @ u[0])[None], start, steps=steps)
+    return float(found[0]) * float(size)
 
 
 def spectral_norms(stack: Array, *, steps: int) -> Doubles:

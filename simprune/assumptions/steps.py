@@ -22,13 +22,13 @@ class Step:
     against: str
 
 
-def failed_steps(tests: Mapping[str, Test], *, tied_share: float) -> tuple[Step, ...]:
+def failed_steps(tests: Mapping[str, Test], *, tied_share: float, rounding_share: float) -> tuple[Step, ...]:
     """Return the steps that rejected tests contradict, in the order of the proof.
 
-    The first step fails only if both laws are rejected: there are proofs for both. ``tied_share`` of the magnitudes tie
-    beyond what rounding does.
+    The first step fails only if both laws are rejected: there are proofs for both. ``tied_share`` of the magnitudes tie,
+    ``rounding_share`` would of a continuous law; the difference counts.
     """
-    ties = f"{100 * tied_share:.3g} % of them tie with another" if tied_share > MOST_TIES else ""
+    ties = f"{100 * tied_share:.3g} % of them tie with another" if tied_share - rounding_share > MOST_TIES else ""
     steps = (
         ("the weights follow a uniform or a Gaussian law", _laws(tests)),
         ("no two magnitudes are equal", ties),

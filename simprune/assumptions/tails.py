@@ -35,19 +35,20 @@ def tails(values: Doubles) -> Tails:
     -2.0
     """
     z = (values - values.mean()) / values.std()
+    excess, interval = excess_kurtosis(z)
+    return Tails(excess_kurtosis=excess, interval=interval, proxy=proxy(z))
+
+
+def excess_kurtosis(z: Doubles) -> tuple[float, Interval]:
+    """Return E z^4 - 3 of standardised entries with its approximate interval."""
     fourth, third = float(np.mean(z**4)), float(np.mean(z**3))
     influence = z**4 - fourth - 4.0 * third * z - 2.0 * fourth * (z**2 - 1.0)
     half = -float(special.ndtri((1.0 - CONFIDENCE) / 2.0)) * float(influence.std()) / math.sqrt(len(z))
-    excess = fourth - 3.0
-    return Tails(
-        excess_kurtosis=excess,
-        interval=Interval(low=excess - half, high=excess + half),
-        proxy=_proxy(z),
-    )
+    return fourth - 3.0, Interval(low=fourth - 3.0 - half, high=fourth - 3.0 + half)
 
 
-def _proxy(z: Doubles) -> float:
-    """Return sup over l of sqrt(2 log E exp(l z)) / |l|; 1 is its limit at l = 0."""
+def proxy(z: Doubles) -> float:
+    """Return sup over l of sqrt(2 log E exp(l z)) / |l| of standardised entries; 1 is its limit at l = 0."""
     best = 1.0
     for tilt in np.concatenate([_TILTS, -_TILTS]).tolist():
         cumulant = float(special.logsumexp(tilt * z)) - math.log(len(z))

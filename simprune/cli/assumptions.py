@@ -19,8 +19,8 @@ def assumptions(network: Path, *, alphas: tuple[float, ...], seed: int, as_json:
     from simprune.assumptions.check import ALPHAS, check_assumptions
     from simprune.assumptions.json_form import to_json
     from simprune.assumptions.report import render
-    from simprune.trained.npz import read_npz
+    from simprune.trained.formats import read_weights
 
-    weights = {f"W{i}": weight for i, weight in enumerate(read_npz(network).weights)}
+    weights = {weight.name: weight.values for weight in read_weights(network)}
     found = check_assumptions(weights, alphas=alphas or ALPHAS, seed=seed, origin=str(network))
     click.echo(json.dumps(to_json(found), indent=1, allow_nan=False) if as_json else render(found), nl=as_json)

@@ -31,9 +31,11 @@ PARTS = {
     "verify_exponents": {"square": (0.01, 128), "fixed_ends": (0.01, 128), "constant_fraction": (0.01, 128)},
     "verify_order": {"thresholds": (0.1, 64), "subsets": (0.1, 64)},
     "verify_typical": {"typical": (0.05, 64)},
+    "verify_assumptions": {"alarms": (0.05, 64), "power": (0.1, 64)},
     "verify_offset": {"two_layers": (0.02, 128), "growth": (0.02, 128)},
 }
 CASES = [(module, part, *sizes) for module, parts in PARTS.items() for part, sizes in parts.items()]
+SLOW = ("verify_assumptions",)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,7 +53,10 @@ def session(scale=0.1, largest=64):
     return module("verify_session").Session(scale=scale, largest=largest, seed=11)
 
 
-@pytest.mark.parametrize(("name", "part", "scale", "largest"), CASES, ids=[f"{c[0][7:]}-{c[1]}" for c in CASES])
+@pytest.mark.parametrize(
+    ("name", "part", "scale", "largest"),
+    [pytest.param(*c, id=f"{c[0][7:]}-{c[1]}", marks=[pytest.mark.slow] if c[0] in SLOW else []) for c in CASES],
+)
 def test_every_part_passes(name, part, scale, largest, capsys):
     checks = getattr(module(name), part)(session(scale, largest))
     found = module("verify_checks").verdict(part, checks)
