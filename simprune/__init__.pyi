@@ -1,7 +1,14 @@
 from simprune.api import rebuild as rebuild
 from simprune.api import run as run
+from simprune.assumptions.check import check_assumptions as check_assumptions
 from simprune.backends.base import Trial as Trial
 from simprune.backends.mask import magnitude_mask as magnitude_mask
+from simprune.bracket.budget import Allowance as Allowance
+from simprune.bracket.budget import Budget as Budget
+from simprune.bracket.gap import GapBracket as GapBracket
+from simprune.bracket.gap import GapMethod as GapMethod
+from simprune.bracket.gap import network_gap as network_gap
+from simprune.bracket.masks import prune_masks as prune_masks
 from simprune.design.design import Design as Design
 from simprune.design.file import load_design as load_design
 from simprune.design.point import Point as Point
@@ -12,6 +19,11 @@ from simprune.model.errors import InputError as InputError
 from simprune.records import TrialTable as TrialTable
 from simprune.store.results import Results as Results
 from simprune.store.results import open_results as open_results
+from simprune.trained.formats import read_network as read_network
+from simprune.trained.formats import read_weights as read_weights
+from simprune.trained.formats import write_network as write_network
+from simprune.trained.formats import write_pruned as write_pruned
+from simprune.trained.named import NamedWeight as NamedWeight
 from simprune.trained.network import TrainedNetwork as TrainedNetwork
 from simprune.trained.npz import read_npz as read_npz
 from simprune.trained.npz import write_npz as write_npz
