@@ -1,39 +1,51 @@
-"""Progress of a run: a bar on a terminal, plain lines every few seconds elsewhere (no colours, no carriage returns)."""
+"""Progress of a run on stderr: in place on a terminal, lines at growing intervals elsewhere, or JSON for machines."""
 
+import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from simprune.engine import Progress, StopRequest
+from simprune.cli.progress_text import sentence
 
-LINE_SECONDS = 5.0
+if TYPE_CHECKING:
+    from simprune.engine import PointProgress, Progress, StopRequest
+
+FORMS = ("auto", "json")
+FORMAT = "simprune-progress/1"
+FIRST_SECONDS, MOST_SECONDS, GROWTH = 5.0, 600.0, 0.25
+JSON_SECONDS = 1.0
 STOPPING = "stopping: what is there is stored"
 Show = Callable[["Progress"], None]
+News = Callable[[], Sequence[str]]
 
 
 @contextmanager
-def reporter(stop: "StopRequest", *, news: Callable[[], Sequence[str]]) -> Iterator[Show]:
-    """Yield what draws a snapshot on stderr, a terminal or not; ``news`` is told when there is something to compute."""
-    if sys.stderr.isatty():
-        with _bar(stop, news) as show:
+def reporter(stop: "StopRequest", *, news: News, form: str = "auto", stopping: str = STOPPING) -> Iterator[Show]:
+    """Yield what draws a snapshot; ``news`` is told when there is something to compute, ``stopping`` after a signal."""
+    if form == "json":
+        yield JsonLines(stop, news=news, stopping=stopping)
+    elif sys.stderr.isatty():
+        from simprune.cli.progress_terminal import on_terminal
+
+        with on_terminal(stop, news=news, stopping=stopping) as show:
             yield show
     else:
-        yield PlainLines(stop, news=news)
+        yield PlainLines(stop, news=news, stopping=stopping)
 
 
-class PlainLines:
-    """Prints a line at the start, every few seconds, and at the end."""
+class _Lines:
+    """Tells messages as they come, a snapshot at the start, when one is due, and at the end."""
 
     def __init__(
-        self, stop: "StopRequest", *, news: Callable[[], Sequence[str]], clock: Callable[[], float] = time.monotonic
+        self, stop: "StopRequest", *, news: News, stopping: str = STOPPING, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._stop, self._news, self._clock = stop, news, clock
-        self._told_at: float | None = None
+        self._stop, self._news, self._stopping, self._clock = stop, news, stopping, clock
+        self._begun_at = self._told_at = -math.inf
         self._message = ""
         self._told_stop = False
 
@@ -41,70 +53,88 @@ class PlainLines:
         now = self._clock()
         if progress.message != self._message:
             self._message = progress.message
-            click.echo(progress.message, err=True)
+            self.notice(progress.message)
         if self._stop.requested and not self._told_stop:
             self._told_stop = True
-            click.echo(STOPPING, err=True)
-        if self._told_at is None:
+            self.notice(self._stopping)
+        if self._told_at == -math.inf:
             if progress.finished:
                 return
+            self._begun_at = now
             for line in self._news():
-                click.echo(line, err=True)
-        elif not progress.finished and now - self._told_at < LINE_SECONDS:
+                self.notice(line)
+        elif not progress.finished and now - self._told_at < self.pause(now - self._begun_at):
             return
         self._told_at = now
+        self.snapshot(progress)
+
+    def pause(self, elapsed: float) -> float:
+        """Return the seconds between two snapshots, ``elapsed`` seconds after the first."""
+        raise NotImplementedError
+
+    def notice(self, text: str) -> None:
+        """Tell one thing."""
+        raise NotImplementedError
+
+    def snapshot(self, progress: "Progress") -> None:
+        """Tell where the run stands."""
+        raise NotImplementedError
+
+
+class PlainLines(_Lines):
+    """A line every five seconds at first, later whenever a quarter more time has passed, at last every ten minutes."""
+
+    def pause(self, elapsed: float) -> float:
+        return min(max(FIRST_SECONDS, GROWTH * elapsed), MOST_SECONDS)
+
+    def notice(self, text: str) -> None:
+        click.echo(text, err=True)
+
+    def snapshot(self, progress: "Progress") -> None:
         click.echo(sentence(progress), err=True)
 
 
-@contextmanager
-def _bar(stop: "StopRequest", news: Callable[[], Sequence[str]]) -> Iterator[Show]:
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
+class JsonLines(_Lines):
+    """One JSON object a line, at most one snapshot a second; points are told again when they changed."""
 
-    console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.percentage:5.1f} %"), TextColumn("{task.description}"))
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        told = {""}
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._told: dict[str, PointProgress] = {}
 
-        def show(progress: "Progress") -> None:
-            first = len(told) == 1 and not progress.finished
-            for line in [*(news() if first else ()), progress.message]:
-                if line not in told:
-                    console.print(line, highlight=False, markup=False)
-                    told.add(line)
-            ending = STOPPING if stop.requested else pace(progress)
-            bar.update(task, total=progress.target, completed=progress.done, description=ending)
+    def pause(self, elapsed: float) -> float:
+        return JSON_SECONDS
 
-        yield show
+    def notice(self, text: str) -> None:
+        _print({"format": FORMAT, "event": "notice", "text": text})
 
-
-def sentence(progress: "Progress") -> str:
-    """Return a snapshot as one line."""
-    share = 100.0 * progress.done / progress.target
-    return f"{progress.done} of {progress.target} rows ({share:.1f} %), {pace(progress)}"
-
-
-def pace(progress: "Progress") -> str:
-    """Return rate and remaining time in words."""
-    failed = f", {progress.n_failed} failed" if progress.n_failed else ""
-    if progress.finished:
-        return f"took {duration(progress.elapsed_seconds)}{failed}"
-    rate = f"{progress.rows_per_second:.3g} rows/s" if progress.rows_per_second else "measuring"
-    left = "" if progress.remaining_seconds is None else f", about {duration(progress.remaining_seconds)} left"
-    return f"{rate}{left}{failed}"
+    def snapshot(self, progress: "Progress") -> None:
+        digests = {point.point.digest()[:16]: point for point in progress.points}
+        changed = {digest: point for digest, point in digests.items() if self._told.get(digest) != point}
+        self._told |= changed
+        _print(
+            {
+                "format": FORMAT,
+                "event": "finished" if progress.finished else "progress",
+                "elapsed_seconds": round(progress.elapsed_seconds, 3),
+                "done": progress.done,
+                "target": progress.target,
+                "rows_per_second": progress.rows_per_second,
+                "remaining_seconds": progress.remaining_seconds,
+                "failed": progress.n_failed,
+                "points": [_plain(digest, point) for digest, point in changed.items()],
+            }
+        )
 
 
-def duration(seconds: float) -> str:
-    """Return a time in words.
+def _plain(digest: str, point: "PointProgress") -> dict[str, Any]:
+    found = point.interval
+    interval = None
+    if found is not None and found.n_trials:
+        ends = {name: end if math.isfinite(end) else None for name, end in (("low", found.low), ("high", found.high))}
+        interval = {"quantity": found.quantity, **ends, "trials": found.n_trials}
+    told = {"point": digest, "done": point.done, "target": point.target}
+    return told | {"failed": point.n_failed, "interval": interval}
 
-    >>> duration(3.21), duration(200), duration(20000)
-    ('3 s', '3 min 20 s', '5 h 33 min')
-    """
-    whole = max(0, round(seconds))
-    if whole < 120:
-        return f"{whole} s"
-    if whole < 7200:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+def _print(event: dict[str, Any]) -> None:
+    click.echo(json.dumps(event, allow_nan=False), err=True)

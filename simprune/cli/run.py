@@ -20,8 +20,13 @@ MAX_TOLD = 20
 @click.option("--backend", default="auto", show_default=True, help="auto, cpu, reference or cuda.")
 @click.option("--scheduler", default="local", show_default=True, help="local, serial, or a Dask address tcp://host:port.")
 @click.option("--workers", type=int, help="Worker processes (local) or threads (serial); all processors if left out.")
+@click.option(
+    "--progress", "form", type=click.Choice(["auto", "json"]), default="auto", help="auto, or JSON lines on stderr."
+)
 @click.option("--dry-run", is_flag=True, help="Tell what would be computed, and compute nothing.")
-def run(design: Path, *, results: Path | None, backend: str, scheduler: str, workers: int | None, dry_run: bool) -> None:
+def run(
+    design: Path, *, results: Path | None, backend: str, scheduler: str, workers: int | None, form: str, dry_run: bool
+) -> None:
     """Compute what is missing of the study in the file DESIGN.
 
     The same command again completes what is missing and does nothing when all is there. Backend, scheduler and
@@ -41,7 +46,10 @@ def run(design: Path, *, results: Path | None, backend: str, scheduler: str, wor
         click.echo(forecast(study, folder, backend=name, workers=api.n_parallel(scheduler, workers)))
         return
     stop = StopRequest()
-    with stop.on_signals(), reporter(stop, news=lambda: _news(name, asked=backend, continued=bool(begun))) as show:
+    with (
+        stop.on_signals(),
+        reporter(stop, news=lambda: _news(name, asked=backend, continued=bool(begun)), form=form) as show,
+    ):
         report = api.run(
             study,
             folder,

@@ -5,5 +5,17 @@ from simprune.engine.progress import PointProgress, Progress
 from simprune.engine.recompute import Mismatch, recompute
 from simprune.engine.report import Failure, RunReport
 from simprune.engine.stop import StopRequest
+from simprune.engine.watched import Interval, Tally
 
-__all__ = ["Failure", "Mismatch", "PointProgress", "Progress", "RunReport", "StopRequest", "recompute", "run"]
+__all__ = [
+    "Failure",
+    "Interval",
+    "Mismatch",
+    "PointProgress",
+    "Progress",
+    "RunReport",
+    "StopRequest",
+    "Tally",
+    "recompute",
+    "run",
+]

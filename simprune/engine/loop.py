@@ -1,6 +1,6 @@
 """Running a design: compute what the store misses, store it as it arrives, blame only what failed alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from simprune.engine.stopping import Stopper
 
 OnProgress = Callable[[Progress], None]
+GAPS = ("gap_lower", "gap_upper")
 
 
 class WritableStore(Protocol):
@@ -31,7 +32,7 @@ class WritableStore(Protocol):
 
     def append(self, batches: Sequence[TrialBatch]) -> None: ...
 
-    def read(self, point: Point) -> TrialTable: ...
+    def rows(self, points: Sequence[Point], *, names: Sequence[str]) -> Iterator[tuple[Point, TrialTable]]: ...
 
     def flush(self) -> None: ...
 
@@ -61,9 +62,8 @@ def run(
     n_before = sum(stored.values())
     stopper = _stopper(design)
     if stopper is not None:
-        for point in points:
-            if stored[point]:
-                stopper.remember(point, store.read(point))
+        for point, rows in store.rows([point for point in points if stored[point]], names=("trial", *GAPS)):
+            stopper.remember(point, rows)
     queue, meter, stop = WorkQueue({}, block_trials=block_trials), Meter(design, stored), stop or StopRequest()
     loop = _Loop(backend, scheduler, store=store, queue=queue, meter=meter, progress=progress, stop=stop, stopper=stopper)
     try:
@@ -133,6 +133,9 @@ class _Loop:
         """Compute what is missing; with adaptive stopping round by round, each to the numbers of trials it asks for."""
         if self._stopper is None:
             self._queue.add(missing_blocks(design, self._store.completed))
+            if self._progress is not None and self._queue.has_work:
+                for point, rows in self._store.rows([p for p, n in self._meter.done.items() if n], names=GAPS):
+                    self._meter.remember(point, rows)
             self._run()
             return
         before = dict.fromkeys(design.points(), 0)
@@ -146,6 +149,7 @@ class _Loop:
                 return
             before = dict(targets)
             goes_on = self._stopper.advance()
+            self._meter.looked(self._stopper.intervals)
             settled = {stop.digest: stop.trials for stop in self._stopper.stops}
             self._meter.settle({p: settled[p.digest()] for p in design.points() if p.digest() in settled})
             if not goes_on:

@@ -1,7 +1,7 @@
 """How far a run is: plain numbers for whoever draws them."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +10,8 @@ from simprune.design.design import Design
 from simprune.design.point import Point
 from simprune.engine.queue import WorkQueue
 from simprune.engine.todo import FamilyKey
-from simprune.records import TrialBatch
+from simprune.engine.watched import Interval, Tally
+from simprune.records import Column, TrialBatch
 
 REPORT_SECONDS = 0.25
 WINDOW_SECONDS = 30.0
@@ -23,6 +24,13 @@ class PointProgress:
     point: Point
     done: int
     target: int
+    n_failed: int = 0
+    watched: Interval | Tally | None = None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The watched quantity of an adaptive run at its last look; else of P(gap <= epsilon), first epsilon; or None."""
+        return self.watched.interval() if isinstance(self.watched, Tally) else self.watched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +73,8 @@ class Meter:
         self._targets = dict.fromkeys(design.points(), design.trials)
         self._done = {point: min(n, design.trials) for point, n in done.items()}
         self._open_ended = design.stopping is not None
+        tally = Tally(epsilon=design.epsilons[0]) if design.epsilons and design.stopping is None else None
+        self._watched: dict[Point, Interval | Tally | None] = dict.fromkeys(design.points(), tally)
         self._ended: deque[_Ended] = deque()
         self.n_computed = 0
         self.message = ""
@@ -82,10 +92,21 @@ class Meter:
     def stored(self, block: Block, batches: Sequence[TrialBatch]) -> None:
         """Take note of rows that were stored."""
         for batch in batches:
+            self.remember(batch.point, batch.columns)
             self._done[batch.point] += batch.stop - batch.first
             self.n_computed += batch.stop - batch.first
         n_rows = len(block.points) * block.n_trials
         self._ended.append(_Ended(at=self._clock(), key=family(block.points[0]), n_trials=block.n_trials, n_rows=n_rows))
+
+    def remember(self, point: Point, rows: Mapping[str, Column]) -> None:
+        """Count the gaps of rows that are stored."""
+        tally = self._watched[point]
+        if isinstance(tally, Tally):
+            self._watched[point] = tally.with_rows(rows)
+
+    def looked(self, intervals: Mapping[Point, Interval]) -> None:
+        """Take note of what adaptive stopping sees."""
+        self._watched |= intervals
 
     def settle(self, targets: Mapping[Point, int]) -> None:
         """Take note of the final numbers of trials of some points."""
@@ -108,8 +129,12 @@ class Meter:
             self._ended.popleft()
         span = min(now - self._started, WINDOW_SECONDS)
         rows = sum(block.n_rows for block in self._ended)
+        failed = Counter(failure.point for failure in queue.failed)
         return Progress(
-            points=tuple(PointProgress(point=p, done=n, target=self._targets[p]) for p, n in self._done.items()),
+            points=tuple(
+                PointProgress(point=p, done=n, target=self._targets[p], n_failed=failed[p], watched=self._watched[p])
+                for p, n in self._done.items()
+            ),
             rows_per_second=rows / span if rows and span > 0 else None,
             remaining_seconds=0.0 if finished else self._remaining(queue, span),
             elapsed_seconds=now - self._started,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from simprune.design.design import Design
 from simprune.design.point import Point
 from simprune.design.stopping import StoppingRule
+from simprune.engine.watched import Interval
 from simprune.records import TrialBatch, TrialTable
 from simprune.store.stops import Stop
 from simprune.theory.sequences import mean_sequence, probability_sequence, quantile_sequence
@@ -30,6 +31,17 @@ class Look:
     high: float
     enough: str | None
     expected: float
+
+
+def quantity(rule: StoppingRule) -> str:
+    """Return what a rule watches, in words.
+
+    >>> quantity(StoppingRule(quantity="quantile", level=0.95, width=0.1))
+    '0.95 quantile of the attained gap'
+    """
+    if rule.quantity == "probability":
+        return f"P(gap > {rule.epsilon:g})"
+    return f"{'mean' if rule.quantity == 'mean' else f'{rule.level:g} quantile'} of the {rule.side} gap"
 
 
 def look(rule: StoppingRule, lower: Doubles, upper: Doubles, *, delta: float) -> Look:
@@ -49,9 +61,8 @@ def look(rule: StoppingRule, lower: Doubles, upper: Doubles, *, delta: float) ->
         centre = float(ordered[min(math.ceil(rule.level * len(ordered)), len(ordered)) - 1]) if len(ordered) else 0.0
     assert rule.width is not None
     wanted = rule.width * centre
-    name = "mean" if rule.quantity == "mean" else f"{rule.level:g} quantile"
     if high - low <= wanted:
-        told = f"{name} of the {rule.side} gap lies in [{low:.4g}, {high:.4g}], {rule.width:g} of it wide or less"
+        told = f"{quantity(rule)} lies in [{low:.4g}, {high:.4g}], {rule.width:g} of it wide or less"
         return Look(low=low, high=high, enough=told, expected=0.0)
     return Look(low=low, high=high, enough=None, expected=_expected(len(values), high - low, wanted))
 
@@ -63,7 +74,7 @@ def _probability(rule: StoppingRule, lower: Doubles, upper: Doubles, *, delta: f
     surely, perhaps = (int(np.count_nonzero(values > rule.epsilon)) for values in (lower, upper))
     least, _ = probability_sequence(surely, n, error=error / 2.0)
     _, most = probability_sequence(perhaps, n, error=error / 2.0)
-    name, enough = f"P(gap > {rule.epsilon:g})", None
+    name, enough = quantity(rule), None
     if most < delta:
         enough = f"{name} <= {most:.4g} is below delta = {delta:g}"
     elif least > delta:
@@ -91,6 +102,7 @@ def _expected(n: int, width: float, wanted: float) -> float:
 class _Watched:
     checks: Sequence[int]
     at: int = 0
+    interval: Interval | None = None
     lower: Doubles = field(default_factory=lambda: np.empty(0))
     upper: Doubles = field(default_factory=lambda: np.empty(0))
     stop: Stop | None = None
@@ -135,6 +147,11 @@ class Stopper:
         """Points that have enough, in the design's order."""
         return tuple(watched.stop for watched in self._watched.values() if watched.stop)
 
+    @property
+    def intervals(self) -> Mapping[Point, Interval]:
+        """What every point that was looked at showed."""
+        return {point: watched.interval for point, watched in self._watched.items() if watched.interval}
+
     def remember(self, point: Point, table: TrialTable) -> None:
         """Take rows of trials that were stored before."""
         trials = table["trial"]
@@ -154,6 +171,9 @@ class Stopper:
         for point, watched in self._watched.items():
             if watched.stop is None:
                 judged = look(self._rule, *watched.gaps(), delta=self._delta)
+                watched.interval = Interval(
+                    quantity=quantity(self._rule), low=judged.low, high=judged.high, n_trials=watched.target
+                )
                 last = watched.at + 1 == len(watched.checks)
                 if judged.enough or last:
                     watched.stop = _stop(point, watched, judged, judged.enough or self._exhausted)

@@ -36,7 +36,7 @@ def test_more_trials_are_added_and_the_old_rows_stay(study):
 def test_plain_progress_has_no_colours_and_no_carriage_returns(study):
     result = call("run", study, *FAST)
     assert "backend: reference" in result.stderr
-    assert re.search(r"^0 of 48 rows \(0.0 %\), measuring$", result.stderr, re.M)
+    assert re.search(r"^0 of 48 rows \(0.0 %\), measuring, time left unknown; 0 of 8 points done$", result.stderr, re.M)
     assert re.search(r"^48 of 48 rows \(100.0 %\), took \d+ s$", result.stderr, re.M)
     assert not re.search(r"[\x1b\r]", result.output)
 
