@@ -47,6 +47,11 @@ def test_the_bound_is_shown_as_it_is_printed():
     assert CliRunner().invoke(main, arguments.split()).output == shown
 
 
+def test_the_format_is_shown_as_it_is_printed():
+    (shown,) = re.findall(r"^\$ simprune schema\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+    assert CliRunner().invoke(main, ["schema"]).output == shown
+
+
 @pytest.mark.parametrize("path", re.findall(r"`((?:data|scripts|simprune|tests)/[\w/.-]+)`", README))
 def test_paths_exist(path):
     assert (ROOT / path).exists()

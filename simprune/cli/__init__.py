@@ -14,6 +14,7 @@ from simprune.cli.gap import gap
 from simprune.cli.init import init
 from simprune.cli.prune import prune
 from simprune.cli.run import run
+from simprune.cli.schema import schema
 from simprune.cli.stored import info, pack, verify
 
 EPILOG = "Exit codes: 0 done, 2 something must be mended, 75 stopped and ready to go on with the same command."
@@ -25,5 +26,5 @@ def main() -> None:
     """Study what pruning does to the output of random and trained neural networks."""
 
 
-for _command in (doctor, init, run, info, verify, pack, analyze, compare, bound, assumptions, prune, gap, budget):
+for _command in (doctor, init, run, info, verify, pack, schema, analyze, compare, bound, assumptions, prune, gap, budget):
     main.add_command(_command)

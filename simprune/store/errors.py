@@ -4,7 +4,11 @@ from simprune.model.errors import InputError
 
 
 class StoreError(InputError):
-    """Rows cannot be stored or read; what was committed before stays."""
+    """The system refuses to store or to read; what was committed before stays."""
+
+
+class DamagedResults(InputError):
+    """What lies there is not what simprune stores: something else, damaged, made to harm, or of a newer version."""
 
 
 class CorruptSegment(Exception):

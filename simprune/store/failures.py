@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simprune.store.coverage import Coverage
-from simprune.store.errors import StoreError
+from simprune.store.errors import DamagedResults
+from simprune.store.plain import read_text
 
 FILE = "failed.json"
 
@@ -48,16 +49,11 @@ def from_json(text: bytes, *, origin: str) -> tuple[FailedTrials, ...]:
             for r in rows
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(f"{origin} must list failed trials as JSON, got {error}; delete the file") from error
+        raise DamagedResults(f"{origin} must list failed trials as JSON, got {error}; delete the file") from error
 
 
 def read(folder: Path) -> tuple[FailedTrials, ...]:
     """Return the failures that a folder lists, none if it has no such file."""
     path = folder / FILE
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise StoreError(f"{path} must be readable, the system said '{error.strerror}'; mend that") from error
-    return from_json(text, origin=str(path))
+    text = read_text(path)
+    return () if text is None else from_json(text, origin=str(path))

@@ -1,6 +1,6 @@
 """The store without a disk: twin of the folder for tests and for results that nobody keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -38,6 +38,12 @@ class MemoryStore(AbstractStore):
             empty = np.empty(column_shape(spec, point, 0), dtype=spec.dtype)
             columns[spec.name] = np.concatenate([empty, *(part.columns[spec.name] for part in parts)])
         return TrialTable(point=point, columns=columns)
+
+    def rows(self, points: Sequence[Point], *, names: Sequence[str]) -> Iterator[tuple[Point, TrialTable]]:
+        """Yield the columns ``names`` of points."""
+        for point in points:
+            table = self.read(point)
+            yield point, TrialTable(point=point, columns={name: table[name] for name in names})
 
     def record_failures(self, failures: Sequence[FailedTrials]) -> None:
         """Remember trials that could not be computed."""

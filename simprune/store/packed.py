@@ -9,11 +9,12 @@ import h5py
 import numpy as np
 
 from simprune.design.point import Point
+from simprune.model.errors import InputError
 from simprune.records import Column, ColumnSpec, Ranges, column_shape, columns_of
 from simprune.store import failures, record, stops
 from simprune.store.allow import Refused, admit_file
 from simprune.store.coverage import Coverage, runs
-from simprune.store.errors import StoreError
+from simprune.store.errors import DamagedResults
 from simprune.store.segment import checksum
 from simprune.store.source import AbstractSource
 from simprune.trained.network import TrainedNetwork
@@ -55,7 +56,7 @@ class PackedSource(AbstractSource):
         return self._ranges[digest]
 
     def pieces(self, digest: str, point: Point, *, names: Sequence[str]) -> Iterator[Mapping[str, Column]]:
-        """Yield rows; StoreError at the end if a column does not match its checksum."""
+        """Yield rows; DamagedResults at the end if a column does not match its checksum."""
         with self._opened() as file:
             group = file[point_group(digest)]
             checksums = dict.fromkeys(names, 0)
@@ -85,15 +86,15 @@ class PackedSource(AbstractSource):
 
     @contextmanager
     def _opened(self) -> Iterator[h5py.File]:
-        """Open the file for a moment and turn whatever a damaged one makes h5py raise into a StoreError."""
+        """Open the file for a moment and turn whatever a damaged one makes h5py raise into a DamagedResults."""
         try:
             with h5py.File(self._path, "r", locking=False) as file:
                 yield file
-        except StoreError:
+        except InputError:
             raise
         except Exception as error:  # h5py raises nearly every type on a damaged file
             kind = "" if isinstance(error, Refused) else f"{type(error).__name__}: "
-            raise StoreError(
+            raise DamagedResults(
                 f"{self._path} must be an undamaged packed results file, got one that cannot be read ({kind}{error}); "
                 "pack the results folder again or take a copy"
             ) from error

@@ -1,6 +1,7 @@
 """The process that writes a packed file: ``python -m simprune.store.packing FOLDER FILE``."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 
 from simprune.design.point import Point
 from simprune.records import Column, Status, column_shape, columns_of
-from simprune.store import failures, record, stops
+from simprune.store import failures, record, schema, stops
 from simprune.store.folder_source import FolderSource
-from simprune.store.packed import network_group, point_group
+from simprune.store.packed import PackedSource, network_group, point_group
 from simprune.store.provenance import environment
 from simprune.store.record import RunRecord
 from simprune.store.segment import LIBVER, checksum, chunk_shape
@@ -29,6 +30,7 @@ def write_packed(source: FolderSource, path: Path) -> None:
             _write_network(file.create_group(network_group(sha256)), source.network(sha256))
         for digest, point in _pairs(source.record):
             _write_point(file.create_group(point_group(digest)), source, digest, point)
+    _compare_root(PackedSource(path), source)
     with h5py.File(path, "r") as file:
         for digest, point in _pairs(source.record):
             _compare_point(file[point_group(digest)], source, digest, point)
@@ -57,22 +59,24 @@ def _write_root(file: h5py.File, source: FolderSource) -> None:
         "stops": stops.to_json(source.stops).decode(),
     }
     plain = {key: value for key, value in run.provenance.items() if isinstance(value, str | int | float)}
-    for key, value in {**plain, **attributes}.items():
+    for key, value in plain.items():
         file.attrs[key] = value
+    schema.write_attributes(file, schema.ROOT, attributes)
 
 
 def _write_point(group: h5py.Group, source: FolderSource, digest: str, point: Point) -> None:
-    group.attrs["digest"] = digest
-    group.attrs["point"] = json.dumps(point.to_dict())
+    schema.write_attributes(group, schema.POINT, {"digest": digest, "point": json.dumps(point.to_dict())})
     specs = columns_of(point)
     names = [spec.name for spec in specs]
     n_rows = sum(stop - first for first, stop in source.completed(digest))
     for spec in specs:
         shape = column_shape(spec, point, n_rows)
-        dataset = _new_dataset(group, spec.name, shape, spec.dtype, small=spec.name == "trial")
-        _label(dataset, spec.long_name)
-    group["status"].attrs["flag_masks"] = np.array([int(status) for status in Status], dtype="<i8")
-    group["status"].attrs["flag_meanings"] = " ".join(str(status.name).lower() for status in Status)
+        _new_dataset(group, spec.name, shape, spec.dtype, small=spec.name == "trial")
+    flags = {
+        "flag_masks": np.array([int(status) for status in Status], dtype="<i8"),
+        "flag_meanings": " ".join(str(status.name).lower() for status in Status),
+    }
+    schema.write_attributes(group["status"], schema.STATUS, flags)
     _attach_axes(group, point)
     checksums = dict.fromkeys(names, 0)
     for at, piece in _placed(source, digest, point):
@@ -80,8 +84,9 @@ def _write_point(group: h5py.Group, source: FolderSource, digest: str, point: Po
             rows = np.ascontiguousarray(piece[name])
             group[name][at : at + len(rows)] = rows
             checksums[name] = checksum(rows, checksums[name])
-    for name in names:
-        group[name].attrs["crc32"] = checksums[name]
+    for spec in specs:
+        labels = {"units": "1", "long_name": spec.long_name, "crc32": checksums[spec.name]}
+        schema.write_attributes(group[spec.name], schema.COLUMN, labels)
 
 
 def _placed(source: FolderSource, digest: str, point: Point) -> Iterator[tuple[int, Mapping[str, Column]]]:
@@ -125,7 +130,7 @@ def _scale(group: h5py.Group, name: str, size: int, *, long_name: str) -> h5py.D
 
 
 def _write_network(group: h5py.Group, network: TrainedNetwork) -> None:
-    group.attrs["sha256"], group.attrs["origin"] = network.sha256, network.origin
+    schema.write_attributes(group, schema.NETWORK, {"sha256": network.sha256, "origin": network.origin})
     text = layer_text(network)
     if text is not None:
         group.attrs[LAYERS_KEY] = text
@@ -149,6 +154,14 @@ def _write_network(group: h5py.Group, network: TrainedNetwork) -> None:
             )
 
 
+def _compare_root(packed: PackedSource, source: FolderSource) -> None:
+    told = [
+        (s.record, s.failed, s.stops, [s.network(sha256).sha256 for sha256 in s.record.networks]) for s in (packed, source)
+    ]
+    if told[0] != told[1]:
+        raise OSError("the file reads back another description than was written, the disk may be failing")
+
+
 def _compare_point(group: h5py.Group, source: FolderSource, digest: str, point: Point) -> None:
     for at, piece in _placed(source, digest, point):
         for name, rows in piece.items():
@@ -161,7 +174,10 @@ def main(arguments: list[str]) -> int:
     try:
         write_packed(FolderSource(Path(arguments[0])), Path(arguments[1]))
     except Exception as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}".replace("\n", " ") + "\n")
+        told = f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.errno:
+            told = f"the system said '{os.strerror(error.errno)}'"
+        sys.stderr.write(" ".join(told.split()) + "\n")
         return 1
     return 0
 

@@ -10,7 +10,8 @@ from typing import Any
 from simprune.design.design import Design
 from simprune.design.point import Point
 from simprune.rng import canonical_json
-from simprune.store.errors import StoreError
+from simprune.store.errors import DamagedResults
+from simprune.store.plain import read_text
 from simprune.store.provenance import continued
 
 FILE = "run.json"
@@ -100,10 +101,10 @@ def from_json(text: str | bytes, *, origin: str) -> RunRecord:
             networks=dict(plain["networks"]),
             provenance=dict(plain["provenance"]),
         )
-    except StoreError:
+    except DamagedResults:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise StoreError(
+        raise DamagedResults(
             f"{origin} must describe a run, but it cannot be understood ({type(error).__name__}: {error}); "
             "restore the file or choose another folder"
         ) from error
@@ -116,10 +117,10 @@ def _checksum(plain: Mapping[str, Any]) -> int:
 def require_format(filetype: object, version: object, *, origin: str) -> None:
     """Refuse files that are something else or of a newer major format version."""
     if filetype != FILETYPE:
-        raise StoreError(f"{origin} must be of the type '{FILETYPE}', got '{filetype}'; give the path of results")
+        raise DamagedResults(f"{origin} must be of the type '{FILETYPE}', got '{filetype}'; give the path of results")
     major = str(version).partition(".")[0]
     if not major.isdigit() or int(major) > int(FORMAT_VERSION.partition(".")[0]):
-        raise StoreError(
+        raise DamagedResults(
             f"{origin} must have format version {FORMAT_VERSION} or older, got {version}; install a newer simprune"
         )
 
@@ -127,10 +128,5 @@ def require_format(filetype: object, version: object, *, origin: str) -> None:
 def read(folder: Path) -> RunRecord | None:
     """Return the record of a results folder, None if it has none."""
     path = folder / FILE
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"{path} must be readable, the system said '{error.strerror}'; mend that") from error
-    return from_json(text, origin=str(path))
+    text = read_text(path)
+    return None if text is None else from_json(text, origin=str(path))

@@ -14,6 +14,7 @@ from simprune.rng import canonical_json
 from simprune.store.errors import CorruptSegment
 from simprune.store.failures import FailedTrials
 from simprune.store.folder_source import FolderSource
+from simprune.store.guard import inspected
 from simprune.store.packed import PackedSource
 from simprune.store.source import AbstractSource
 from simprune.store.stops import Stop
@@ -124,16 +125,27 @@ def _check_names(point: Point, names: Sequence[str]) -> None:
             raise InputError(f"a column must be one of the point's, got '{name}'; {nearest(name, known)}")
 
 
-def open_results(path: str | Path) -> Results:
+def open_results(path: str | Path, *, trusted: bool = False) -> Results:
     """Open a results folder, also of a run that is still writing, or a packed file.
+
+    Another process looks at it first (a third of a second), so that a file made to harm is refused with a sentence;
+    ``trusted`` leaves that out, for results that you made.
 
     Raises:
         InputError: there is nothing, or something else, at ``path``.
 
     """
-    where = Path(path)
-    if where.is_dir():
-        return Results(FolderSource(where))
-    if where.is_file():
-        return Results(PackedSource(where))
-    raise InputError(f"results must be a folder or a packed file, {where} does not exist; check the path")
+    return Results(open_source(Path(path), trusted=trusted))
+
+
+def open_source(path: Path, *, trusted: bool) -> AbstractSource:
+    """Return what results are read from; InputError as ``open_results``."""
+    if path.is_dir():
+        return FolderSource(path, scanned=None if trusted else inspected(path))
+    if path.is_file():
+        if not trusted:
+            inspected(path)
+        return PackedSource(path)
+    if path.exists():
+        raise InputError(f"results must be a folder or a packed file, {path} is a pipe or device; check the path")
+    raise InputError(f"results must be a folder or a packed file, {path} does not exist; check the path")

@@ -22,8 +22,10 @@ import numpy as np
 
 from simprune.design.point import Point
 from simprune.records import Column, TrialBatch, column_shape, columns_of
-from simprune.store.allow import admit_dataset
+from simprune.store.allow import Refused, admit_dataset, admit_file
 from simprune.store.errors import CorruptSegment, StoreError
+from simprune.store.plain import NotPlain, open_plain
+from simprune.store.schema import PART, write_attributes
 
 HEADER_BYTES = 512
 CHUNK_BYTES = 1 << 20
@@ -69,8 +71,10 @@ def encode(batches: Sequence[TrialBatch]) -> bytes:
     return _header(zlib.crc32(image), len(image)) + image
 
 
-def read_entries(path: Path) -> tuple[PartEntry, ...]:
+def read_entries(path: Path, *, foreign: bool = False) -> tuple[PartEntry, ...]:
     """Verify the checksum of a whole segment and return its parts.
+
+    ``foreign`` holds its structure against the list of what is allowed too: the checksum shows damage, not intent.
 
     Raises:
         CorruptSegment: the file is not as it was committed.
@@ -78,9 +82,11 @@ def read_entries(path: Path) -> tuple[PartEntry, ...]:
 
     """
     with _reading(path):
-        with path.open("rb") as stream:
-            _check_image(stream)
+        with open_plain(path) as stream:
+            size = _check_image(stream, path.name)
         with h5py.File(path, "r", locking=False) as file:
+            if foreign:
+                admit_file(file, size)
             return tuple(_entry(name, file[name]) for name in file)
 
 
@@ -119,10 +125,14 @@ def _write_part(group: h5py.Group, batch: TrialBatch) -> None:
         data = np.ascontiguousarray(batch.columns[spec.name], dtype=spec.dtype)
         group.create_dataset(spec.name, data=data, chunks=chunk_shape(data.shape, data.itemsize), fletcher32=True)
         checksums[spec.name] = checksum(data)
-    group.attrs["point"] = batch.point.digest()
-    group.attrs["first"], group.attrs["stop"] = batch.first, batch.stop
-    group.attrs["crc32"] = json.dumps(checksums)
-    group.attrs["info"] = json.dumps(dict(batch.info), default=_plain)
+    told = {
+        "point": batch.point.digest(),
+        "first": batch.first,
+        "stop": batch.stop,
+        "crc32": json.dumps(checksums),
+        "info": json.dumps(dict(batch.info), default=_plain),
+    }
+    write_attributes(group, PART, told)
 
 
 def _plain(value: Any) -> Any:
@@ -139,12 +149,14 @@ def _reading(path: Path) -> Iterator[None]:
         if error.errno in _NOT_ITS_FAULT:
             raise StoreError(f"{path} must be readable, the system said '{os.strerror(error.errno)}'; mend that") from error
         raise CorruptSegment(f"{path.name} cannot be read ({error})") from error
+    except (NotPlain, Refused) as error:
+        raise CorruptSegment(f"{path.name}: {error}") from error
     except Exception as error:  # h5py raises nearly every type on a damaged file
         raise CorruptSegment(f"{path.name} cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _check_image(stream: BinaryIO) -> None:
-    name = Path(stream.name).name
+def _check_image(stream: BinaryIO, name: str) -> int:
+    """Compare the whole file with its header; return its size in bytes."""
     header = stream.read(HEADER_BYTES)
     match = _HEADER.fullmatch(header)
     if match is None or len(header) != HEADER_BYTES:
@@ -158,6 +170,7 @@ def _check_image(stream: BinaryIO) -> None:
         crc = zlib.crc32(chunk, crc)
     if crc != expected:
         raise CorruptSegment(f"{name} has checksum {crc:08x} where {expected:08x} was committed")
+    return HEADER_BYTES + length
 
 
 def _entry(name: str, group: h5py.Group) -> PartEntry:
@@ -170,7 +183,7 @@ def _entry(name: str, group: h5py.Group) -> PartEntry:
 def _read_column(group: h5py.Group, name: str, entry: PartEntry, point: Point, checksums: Mapping[str, int]) -> Column:
     spec = next(s for s in columns_of(point) if s.name == name)
     dataset = group[name]
-    admit_dataset(dataset)
+    admit_dataset(dataset, dataset.file.id.get_filesize())
     shape = column_shape(spec, point, entry.stop - entry.first)
     if dataset.shape != shape or dataset.dtype != np.dtype(spec.dtype):
         raise CorruptSegment(f"column {name} is {dataset.dtype} {dataset.shape} where {spec.dtype} {shape} was committed")

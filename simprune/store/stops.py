@@ -7,7 +7,8 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
-from simprune.store.errors import StoreError
+from simprune.store.errors import DamagedResults
+from simprune.store.plain import read_text
 
 FILE = "stops.json"
 
@@ -50,16 +51,11 @@ def from_json(text: bytes, *, origin: str) -> tuple[Stop, ...]:
             for row in json.loads(text)
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(f"{origin} must list stopped points as JSON, got {error}; delete the file") from error
+        raise DamagedResults(f"{origin} must list stopped points as JSON, got {error}; delete the file") from error
 
 
 def read(folder: Path) -> tuple[Stop, ...]:
     """Return the stops that a folder lists, none if it has no such file."""
     path = folder / FILE
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise StoreError(f"{path} must be readable, the system said '{error.strerror}'; mend that") from error
-    return from_json(text, origin=str(path))
+    text = read_text(path)
+    return () if text is None else from_json(text, origin=str(path))

@@ -8,9 +8,8 @@ from simprune.model.errors import InputError
 from simprune.records import columns_of
 from simprune.store.coverage import Coverage, runs
 from simprune.store.errors import CorruptSegment
-from simprune.store.folder_source import FolderSource
-from simprune.store.packed import PackedSource
-from simprune.store.segment import read_entries
+from simprune.store.folder_source import SEGMENTS, FolderSource
+from simprune.store.results import open_source
 from simprune.store.source import AbstractSource
 
 
@@ -23,35 +22,27 @@ class Finding:
     text: str
 
 
-def check(path: str | Path) -> list[Finding]:
+def check(path: str | Path, *, trusted: bool = False) -> list[Finding]:
     """Verify every checksum of a results folder or packed file, count rows, and look for trials stored twice.
+
+    ``trusted`` as for ``open_results``.
 
     Raises:
         InputError: ``path`` holds no results at all.
 
     """
-    where = Path(path)
-    if where.is_dir():
-        source: AbstractSource = FolderSource(where)
-        return [*_segments(where), *_rows(source), *_networks(source), *_failed(source)]
-    if where.is_file():
-        source = PackedSource(where)
-        return [*_rows(source), *_networks(source), *_failed(source)]
-    raise InputError(f"results must be a folder or a packed file, {where} does not exist; check the path")
+    source = open_source(Path(path), trusted=trusted)
+    segments = _segments(Path(path), source) if isinstance(source, FolderSource) else ()
+    return [*segments, *_rows(source), *_networks(source), *_failed(source)]
 
 
-def _segments(folder: Path) -> Iterator[Finding]:
+def _segments(folder: Path, source: FolderSource) -> Iterator[Finding]:
+    for path in sorted((folder / SEGMENTS).glob("bad-*")):
+        yield Finding(ok=True, where=path.name, text="was damaged and set aside; its trials are computed again")
+    for name, problem in source.problems.items():
+        yield Finding(ok=False, where=name, text=f"{problem}; run the design again to compute its trials again")
     coverage = Coverage()
-    for path in sorted((folder / "segments").iterdir()):
-        if path.name.startswith("bad-"):
-            yield Finding(ok=True, where=path.name, text="was damaged and set aside; its trials are computed again")
-        if not path.name.startswith("seg-"):
-            continue
-        try:
-            entries = read_entries(path)
-        except (CorruptSegment, InputError, FileNotFoundError) as error:
-            yield Finding(ok=False, where=path.name, text=f"{error}; run the design again to compute its trials again")
-            continue
+    for path, entries in source.entries.items():
         twice = 0
         for entry in entries:
             new = coverage.missing(entry.digest, entry.first, entry.stop)

@@ -25,7 +25,7 @@ def assert_recovers(folder: Path, acknowledged: set[int], *, quarantined: int) -
     """Every acknowledged trial is there; the missing ones complete the folder to all rows, each once."""
     if (folder / "run.json").exists():
         for point in POINTS:
-            trials = set(open_results(folder).table(point, only=[])["trial"].tolist())
+            trials = set(open_results(folder, trusted=True).table(point, only=[])["trial"].tolist())
             assert acknowledged <= trials
     with FolderStore.open(folder, a_design(*POINTS, trials=N_TRIALS), provenance={}) as store:
         assert len(store.quarantined) <= quarantined
@@ -33,11 +33,11 @@ def assert_recovers(folder: Path, acknowledged: set[int], *, quarantined: int) -
             done = store.completed(point)
             assert acknowledged <= {trial for first, stop in done for trial in range(first, stop)}
             store.append([a_quick_batch(point, first, stop) for first, stop in missing_ranges(done, N_TRIALS)])
-    results = open_results(folder)
+    results = open_results(folder, trusted=True)
     assert results.problems == {}
     for point in POINTS:
         assert equal(results.table(point), a_quick_batch(point, 0, N_TRIALS))
-    assert all(finding.ok for finding in check(folder))
+    assert all(finding.ok for finding in check(folder, trusted=True))
     assert not list(folder.rglob(".tmp-*"))
 
 

@@ -42,7 +42,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["folder", "packed"])
 def results(request: pytest.FixtureRequest, written: Path) -> Results:
-    return open_results(written if request.param == "folder" else str(written.with_name("packed.h5")))
+    return open_results(written if request.param == "folder" else str(written.with_name("packed.h5")), trusted=True)
 
 
 def test_the_description_is_that_of_the_design(results: Results) -> None:
@@ -194,7 +194,7 @@ def test_a_hundred_looks_at_a_growing_folder(tmp_path: Path) -> None:
             assert writer.stdout is not None
             assert writer.stdout.readline() == "begun\n"
             for _ in range(100):
-                results = open_results(tmp_path / "r")
+                results = open_results(tmp_path / "r", trusted=True)
                 table = results.table(point, only=["gap_lower", "threshold"])
                 expected = a_quick_batch(point, 0, table.n_trials)
                 assert all(column.tobytes() == expected.columns[name].tobytes() for name, column in table.items())
