@@ -19,8 +19,8 @@ Doubles = npt.NDArray[np.float64]
 class ChainBuilder:
     """A network under construction; every method raises InputError for what no chain of simprune can express.
 
-    Affine maps of channels (scale, shift) are folded in float64: into the weighted layer just before them, or else, past
-    flattening and averages, into the next one.
+    Affine maps are folded in float64: into the weighted layer just before them, or else, past flattening and averages, into
+    the next one. At convolutions and averages they must be constant over rows and columns.
     """
 
     shape: Shape
@@ -51,12 +51,12 @@ class ChainBuilder:
     def unweighted(self, layer: AbstractLayer) -> None:
         """Add pooling or flattening."""
         if self._waiting is not None:
-            scale, shift = self._waiting
-            if isinstance(layer, Flatten) and len(self.shape) == 3:
-                inner = self.shape[1] * self.shape[2]
-                self._waiting = (np.repeat(scale, inner), np.repeat(shift, inner))
-            elif not isinstance(layer, AbstractAverage | Flatten):
+            if not isinstance(layer, AbstractAverage | Flatten):
                 raise InputError("an affine map must not stand between an activation and max pooling")
+            after = layer.output_shape(self.shape)
+            flat = isinstance(layer, Flatten)
+            scale, shift = (a.ravel() if flat else _spread(per_channel(a), after) for a in self._waiting)
+            self._waiting = (scale, shift)
         self._append(layer)
 
     def activation(self, activation: AbstractActivation) -> None:
@@ -69,12 +69,12 @@ class ChainBuilder:
             raise InputError("an activation must follow its layer before averages and affine maps")
         self.activations[-1] = activation
 
-    def affine(self, scale: Doubles | None, shift: Array | None) -> None:
-        """Add x -> scale * x + shift on the channels (or entries) of the present shape."""
+    def affine(self, scale: Array | None, shift: Array | None) -> None:
+        """Add x -> scale * x + shift; scale and shift have the present shape, or are left out."""
         if self.layers and self._last_weighted() == len(self.layers) - 1 and self.activations[-1] is None:
             self._fold_back(scale, shift)
             return
-        ones, zeros = np.ones(self.shape[0]), np.zeros(self.shape[0])
+        ones, zeros = np.ones(self.shape), np.zeros(self.shape)
         old_scale, old_shift = self._waiting or (ones, zeros)
         scale = ones if scale is None else scale
         self._waiting = (old_scale * scale, old_shift * scale + (0.0 if shift is None else shift))
@@ -117,13 +117,15 @@ class ChainBuilder:
         places = [i for i, layer in enumerate(self.layers) if layer.is_weighted]
         return places[-1] if places else None
 
-    def _fold_back(self, scale: Doubles | None, shift: Array | None) -> None:
+    def _fold_back(self, scale: Array | None, shift: Array | None) -> None:
         weight, bias = self.weights[-1], self.biases[-1]
         if scale is not None and not np.all(scale == 1.0):
-            weight = weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))
-            bias = bias * scale
+            own = per_channel(scale).astype(np.float64)
+            weight = weight * own.reshape(-1, *(1,) * (weight.ndim - 1))
+            bias = bias * own
         if shift is not None:
-            bias = np.broadcast_to(shift, bias.shape).copy() if not bias.any() else bias.astype(np.float64) + shift
+            own = per_channel(shift)
+            bias = own.copy() if not bias.any() else bias.astype(np.float64) + own
         self.weights[-1], self.biases[-1] = weight, bias
 
     def _absorbed(self, layer: AbstractLayer, weight: Array, bias: Array) -> tuple[Array, Array]:
@@ -132,7 +134,19 @@ class ChainBuilder:
         if isinstance(layer, Conv2d):
             if any(layer.padding) or layer.groups > 1:
                 raise InputError("an affine map must not stand before a convolution with padding or groups")
-            scale, shift = (a.reshape(1, -1, 1, 1) for a in (scale, shift))
+            scale, shift = (per_channel(a).reshape(1, -1, 1, 1) for a in (scale, shift))
         self._waiting = None
         moved = weight.astype(np.float64) * shift
         return weight * scale, bias.astype(np.float64) + moved.reshape(len(weight), -1).sum(axis=1)
+
+
+def per_channel(values: Array) -> Array:
+    """Return one value a channel (or entry of a vector); InputError if they vary over rows and columns."""
+    rows = values.reshape(values.shape[0], -1)
+    if np.any(rows != rows[:, :1]):
+        raise InputError("an affine map must be constant over rows and columns here")
+    return np.ascontiguousarray(rows[:, 0])
+
+
+def _spread(values: Array, shape: Shape) -> Doubles:
+    return np.broadcast_to(values[:, None, None], shape).astype(np.float64)

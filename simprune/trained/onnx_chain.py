@@ -34,8 +34,10 @@ def read_onnx_network(path: str | Path) -> OnnxNetwork:
     """Return the network of a file with the places of its weights."""
     file = open_onnx(path)
     readers = _readers(file)
-    shape, batched = _input_shape(file)
-    current = Current(builder=ChainBuilder(shape=shape), file=file, value=file.input.name, batched=batched)
+    shape, n_axes = _input_shape(file)
+    current = Current(
+        builder=ChainBuilder(shape=shape), file=file, value=file.input.name, batched=n_axes > 1, is_signal=n_axes == 3
+    )
     for _ in range(len(file.nodes)):
         if current.value == file.output:
             break
@@ -80,7 +82,7 @@ def _next_node(value: str, readers: Mapping[str, Sequence[Any]], file: OnnxFile)
     return found[0]
 
 
-def _input_shape(file: OnnxFile) -> tuple[Shape, bool]:
+def _input_shape(file: OnnxFile) -> tuple[Shape, int]:
     tensor = file.input.type.tensor_type
     dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
     own = dims[1:] if len(dims) > 1 else dims
@@ -92,4 +94,4 @@ def _input_shape(file: OnnxFile) -> tuple[Shape, bool]:
             f"height, width] of at most {MAX_INPUTS} numbers, got {shown}; export it with fixed sizes"
         )
     sizes = (known[0], 1, known[1]) if len(known) == 2 else tuple(known)
-    return sizes, len(dims) > 1
+    return sizes, len(dims)

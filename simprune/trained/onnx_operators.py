@@ -36,27 +36,30 @@ class WeightSource:
 
 @dataclass(slots=True, kw_only=True)
 class Current:
-    """Where the walk along the chain stands: the value computed last, and what was built so far."""
+    """Where the walk along the chain stands: the value computed last, and what was built so far.
+
+    ``is_signal``: images are one-dimensional signals, which have no axis for rows in the file.
+    """
 
     builder: ChainBuilder
     file: OnnxFile
     value: str
     batched: bool
+    is_signal: bool
     visited: list[Any] = field(default_factory=list)
     sources: list[WeightSource] = field(default_factory=list)
 
 
 def attribute(node: Any, name: str, default: Any) -> Any:
-    """Return a number, a list of numbers or a text of a node's attribute."""
+    """Return the float, whole number, text or list of whole numbers of a node's attribute, of the kind of ``default``."""
+    kinds = {float: (1, "f"), int: (2, "i"), str: (3, "s"), list: (7, "ints")}
+    kind, place = kinds[type(default)]
     for found in node.attribute:
         if found.name == name:
-            kinds = {1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints"}
-            if found.type not in kinds:
-                raise InputError(f"its attribute {name} must be numbers or a text")
-            value = getattr(found, kinds[found.type])
-            if found.type == 3:
-                return value.decode(errors="replace")
-            return list(value) if found.type in (6, 7) else value
+            if found.type != kind:
+                raise InputError(f"its attribute {name} must be of another kind: one like {default}")
+            value = getattr(found, place)
+            return value.decode(errors="replace") if kind == 3 else list(value) if kind == 7 else value
     return default
 
 
@@ -162,20 +165,21 @@ def batch_normalisation(node: Any, current: Current) -> None:
     if not (square > 0.0).all():
         raise InputError("variance + epsilon must be positive")
     scale = gamma / np.sqrt(square)
-    current.builder.affine(scale, beta - mean * scale)
+    shape = current.builder.shape
+    values = (a.reshape(-1, *(1,) * (len(shape) - 1)) for a in (scale, beta - mean * scale))
+    current.builder.affine(*(np.broadcast_to(a, shape) for a in values))
 
 
 def arithmetic(node: Any, current: Current) -> None:
-    """Add, Sub, Mul or Div with a stored operand that is constant over rows and columns of an image."""
+    """Add, Sub, Mul or Div with a stored operand."""
     if len(node.input) != 2:
         raise InputError(f"it must have two operands, got {len(node.input)}")
     first = node.input[0] == current.value
-    other = floats(needed(node, current, 1 if first else 0))
-    other = _per_channel(other, current)
+    other = _of_shape(floats(needed(node, current, 1 if first else 0)), current)
     if node.op_type == "Add":
         current.builder.affine(None, other)
     elif node.op_type == "Sub":
-        current.builder.affine(*((None, -other) if first else (np.array([-1.0]).repeat(len(other)), other)))
+        current.builder.affine(None if first else np.full(other.shape, -1.0), -other if first else other)
     elif node.op_type == "Mul":
         current.builder.affine(other.astype(np.float64), None)
     elif first and np.all(other != 0.0):
@@ -188,7 +192,7 @@ def activation(node: Any, current: Current) -> None:
     """Relu, LeakyRelu, Tanh or Sigmoid."""
     _first(node, current)
     if node.op_type == "LeakyRelu":
-        current.builder.activation(LeakyReLU(slope=float(attribute(node, "alpha", np.float32(0.01)))))
+        current.builder.activation(LeakyReLU(slope=float(attribute(node, "alpha", float(np.float32(0.01))))))
     else:
         kinds: dict[str, AbstractActivation] = {"Relu": ReLU(), "Tanh": Tanh(), "Sigmoid": Sigmoid()}
         current.builder.activation(kinds[node.op_type])
@@ -218,8 +222,9 @@ def global_pool(node: Any, current: Current) -> None:
     if node.op_type.startswith("Reduce"):
         stored = constant(node, current, 1)
         axes = attribute(node, "axes", []) if stored is None else stored.ravel().tolist()
-        if sorted(a % 4 for a in axes) != [2, 3]:
-            raise InputError(f"axes must be those of rows and columns, [2, 3], got {axes}")
+        wanted = [2] if current.is_signal else [2, 3]
+        if sorted(a % (wanted[-1] + 1) for a in axes) != wanted:
+            raise InputError(f"axes must be those of rows and columns, {wanted}, got {axes}")
         flat = not attribute(node, "keepdims", 1)
     current.builder.unweighted(layer)
     if flat:
@@ -317,15 +322,13 @@ def _spread(array: Array, shape: tuple[int, ...]) -> Array:
         raise InputError(f"its operand must have shape {list(shape)}, got {list(array.shape)}") from None
 
 
-def _per_channel(array: Array, current: Current) -> Array:
+def _of_shape(array: Array, current: Current) -> Array:
     shape = current.builder.shape
     full = (1, *shape) if current.batched else shape
-    if array.ndim > len(full):
-        raise InputError(f"its operand must have at most {len(full)} axes, got shape {list(array.shape)}")
+    if current.is_signal and len(shape) == 3:
+        full = (1, shape[0], shape[2])
     try:
-        whole = np.broadcast_to(array, full).reshape(shape[0], -1)
+        whole = np.broadcast_to(array, full)
     except ValueError:
         raise InputError(f"its operand must fit shape {list(full)}, got {list(array.shape)}") from None
-    if np.any(whole != whole[:, :1]):
-        raise InputError("its operand must be constant over rows and columns")
-    return np.ascontiguousarray(whole[:, 0])
+    return whole.reshape(shape)
