@@ -29,7 +29,7 @@ def evaluate_start(x, state):
     d = x.shape[1]
     own = 0.0
     for i in range(j, d, THREADS):
-        own += np.float64(x[t, i]) * np.float64(x[t, i])
+        own += x[t, i] * x[t, i]
     sums[j] = own
     cuda.syncthreads()
     half = THREADS // 2
@@ -40,7 +40,7 @@ def evaluate_start(x, state):
         half //= 2
     norm = math.sqrt(sums[0]) * (1.0 + (d + 8.0) * EPSILON)
     for i in range(j, d, THREADS):
-        state[t, H, i] = np.float64(x[t, i]) / norm if norm > 1.0 else np.float64(x[t, i])
+        state[t, H, i] = x[t, i] / norm if norm > 1.0 else x[t, i]
         state[t, EH, i] = 0.0
         state[t, DH, i] = 0.0
         state[t, EDH, i] = 0.0
@@ -82,9 +82,8 @@ def evaluate_layer(plan, layer, weights, mask, bias, state):
         cuda.syncthreads()
         half //= 2
     if lane == 0 and i < d_out:
-        if bias.size:
-            sums[0, j] += bias[bias_row + i]
-            sums[1, j] += g * math.fabs(bias[bias_row + i])
+        sums[0, j] += bias[bias_row + i]
+        sums[1, j] += g * math.fabs(bias[bias_row + i])
         for q in range(4):
             state[t, Z + q, i] = sums[q, j]
 

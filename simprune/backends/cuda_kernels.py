@@ -41,7 +41,8 @@ class Kernel:
     @property
     def is_integer(self) -> bool:
         """Whether no float operation may occur at all."""
-        return self.function.__module__ == selection.__name__ or self.name.startswith("mask_keys")
+        selects = self.function.__module__ == selection.__name__ and not self.name.startswith("smallest_kept")
+        return selects or self.name.startswith("mask_keys")
 
 
 def _array(scalar: Any, n_dimensions: int) -> Any:
@@ -100,7 +101,7 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
             (240, 2 * tile + 1024),
         ),
         kernel("product", passes.product, (*at, flat, FLAG, panel, panel, vector), passes.THREADS, (240, tile + 1024)),
-        kernel("correct", passes.correct, (*at, flat, _MASK, panel, panel, panel), passes.THREADS_ROW, (80, 0)),
+        kernel("correct", passes.correct, (*at, flat, _MASK, FLAG, panel, panel, panel), passes.THREADS_ROW, (80, 0)),
         kernel("activate", function["activate"], (*at, INDEX, real, panel, panel), 256, (80, 0)),
         kernel("activate_pair", function["activate_pair"], (*at, INDEX, real, panel, panel, panel, panel), 256, (96, 0)),
         kernel("pull_back", function["pull_back"], (*at, INDEX, real, panel, panel), 256, (80, 0)),
@@ -114,29 +115,30 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
         kernel("put_origin", columns.put_origin, (panel,), columns.THREADS_FLAT, (48, 0)),
         kernel("copy_rows", columns.copy_rows, (panel, INDEX, panel, INDEX, INDEX), columns.THREADS_FLAT, (48, 0)),
         kernel("clear_rows", columns.clear_rows, (panel, INDEX, INDEX), columns.THREADS_FLAT, (48, 0)),
-        *_evaluation(own, flat, rows, vector),
     ]
 
 
 _SMOOTH = ("activate", "activate_pair", "pull_back", "pull_back_pair")
 
 
-def _evaluation(own: int, flat: Any, rows: Any, vector: Any) -> list[Kernel]:
-    """Return the kernels of the float64 evaluation for weights of one precision (their names end in _32 or _64)."""
+def _shared_kernels() -> list[Kernel]:
+    """Return what exists once: the transposed mask, and the float64 evaluation of weights of either precision."""
     state, constants = _array(types.float64, 3), (types.float64,) * 4
-    threads, precision = evaluation.THREADS, ("_of_singles", "_of_doubles")[own]
-    found: list[tuple[str, Any, Signature, tuple[int, int]]] = [
-        ("evaluate_start", evaluation.evaluate_start, (rows, state), (64, 4096)),
-        ("evaluate_layer", evaluation.evaluate_layer, (_PLAN, INDEX, flat, _MASK, vector, state), (96, 10240)),
+    single, double = _array(types.float32, 2), _array(types.float64, 2)
+    layer = (_PLAN, INDEX)
+    turn, threads = selection.turn_mask, evaluation.THREADS
+    biased = [(flat, _MASK, _array(flat.dtype, 1), state) for flat in (single, double)]
+    found: list[tuple[str, Any, Signature, int, tuple[int, int]]] = [
+        ("turn_mask", turn, (*layer, _MASK, _MASK), 32, (48, 0)),
+        ("evaluate_start", evaluation.evaluate_start, (double, state), threads, (64, 4096)),
+        ("evaluate_layer_of_singles", evaluation.evaluate_layer, (*layer, *biased[0]), threads, (96, 10240)),
+        ("evaluate_layer_of_doubles", evaluation.evaluate_layer, (*layer, *biased[1]), threads, (96, 10240)),
+        ("evaluate_activation", evaluation.evaluate_activation, (INDEX, *constants, INDEX, state), threads, (80, 0)),
+        ("evaluate_norm", evaluation.evaluate_norm, (INDEX, state, double), threads, (64, 6144)),
     ]
-    if own:
-        found += [
-            ("evaluate_activation", evaluation.evaluate_activation, (INDEX, *constants, INDEX, state), (80, 0)),
-            ("evaluate_norm", evaluation.evaluate_norm, (INDEX, state, _array(types.float64, 2)), (64, 6144)),
-        ]
     return [
-        Kernel(name=name + precision, function=body, signature=s, threads=threads, registers=budget[0], shared=budget[1])
-        for name, body, s, budget in found
+        Kernel(name=name, function=body, signature=s, threads=n, registers=budget[0], shared=budget[1])
+        for name, body, s, n, budget in found
     ]
 
 
@@ -145,5 +147,6 @@ KERNELS = {
     for kernel in (
         *_kernels(types.float32, types.uint32, types.int32, types.uint32),
         *_kernels(types.float64, types.uint64, types.int64, types.uint64),
+        *_shared_kernels(),
     )
 }

@@ -13,7 +13,7 @@ layers and nodes lie (``cuda_plan``).
 import numpy as np
 
 from simprune.backends.compile_cuda import cuda
-from simprune.backends.cuda_plan import AT, D_IN, D_OUT, FIRST, NODE_IN, NODE_OUT
+from simprune.backends.cuda_plan import AT, AT_TURNED, D_IN, D_OUT, FIRST, NODE_IN, NODE_OUT
 from simprune.backends.cuda_scalars import difference32, difference64, slope32, slope64, value32, value64
 
 TILE_ROWS = 64
@@ -28,7 +28,7 @@ THREADS_ROW = 32
 
 
 def pair_product(plan, layer, weights, mask, turned, a, b, z, dz, bias):
-    """z = W a + bias and dz = W b over kept - W a over pruned entries; grid (row tiles, n_trials, column tiles)."""
+    """z = W a + bias (none if turned), dz = W b over kept - W a over pruned; grid (row tiles, n_trials, column tiles)."""
     whole = cuda.shared.array((TILE_INNER, PADDED_ROWS), weights.dtype)
     gone = cuda.shared.array((TILE_INNER, PADDED_ROWS), weights.dtype)
     panel_a = cuda.shared.array((TILE_INNER, TILE_COLUMNS), weights.dtype)
@@ -81,12 +81,12 @@ def pair_product(plan, layer, weights, mask, turned, a, b, z, dz, bias):
         for p in range(OWN):
             i, c = top + ty + LANES * q, left + tx + OWN * p
             if i < m and c < a.shape[2]:
-                z[t, sink + i, c] = sums[q, p] + bias[sink - plan[0, D_IN] + i] if bias.size else sums[q, p]
+                z[t, sink + i, c] = sums[q, p] if turned else sums[q, p] + bias[sink - plan[0, D_IN] + i]
                 dz[t, sink + i, c] = moved[q, p]
 
 
 def product(plan, layer, weights, turned, a, z, bias):
-    """z = W a + bias; grid as for ``pair_product``."""
+    """z = W a + bias (no bias if turned); grid as for ``pair_product``."""
     whole = cuda.shared.array((TILE_INNER, PADDED_ROWS), weights.dtype)
     panel = cuda.shared.array((TILE_INNER, TILE_COLUMNS), weights.dtype)
     sums = cuda.local.array((OWN, OWN), weights.dtype)
@@ -127,16 +127,23 @@ def product(plan, layer, weights, turned, a, z, bias):
         for p in range(OWN):
             i, c = top + ty + LANES * q, left + tx + OWN * p
             if i < m and c < a.shape[2]:
-                z[t, sink + i, c] = sums[q, p] + bias[sink - plan[0, D_IN] + i] if bias.size else sums[q, p]
+                z[t, sink + i, c] = sums[q, p] if turned else sums[q, p] + bias[sink - plan[0, D_IN] + i]
 
 
-def correct(plan, layer, weights, mask, a, b, dz):
-    """dz -= W (a + b) over pruned entries, after dz = W b; grid (d_out, n_trials, column groups of 32), a warp a row."""
+def correct(plan, layer, weights, mask, turned, a, b, dz):
+    """dz -= W (a + b) over pruned entries, after dz = W b; grid (outputs, n_trials, column groups of 32), a warp a row.
+
+    ``turned`` takes the transposed matrix, and ``mask`` is then the transposed mask.
+    """
     t, i = cuda.blockIdx.y, cuda.blockIdx.x
     c = cuda.blockIdx.z * THREADS_ROW + cuda.threadIdx.x
     n, source, sink = plan[layer, D_IN], plan[layer, NODE_IN], plan[layer, NODE_OUT]
-    first, at = plan[layer, FIRST], plan[layer, AT]
-    if i >= plan[layer, D_OUT] or c >= dz.shape[2]:
+    at, entry, step = plan[layer, AT], plan[layer, FIRST] + i * n, 1
+    if turned:
+        step = n
+        at, entry = plan[layer, AT_TURNED], plan[layer, FIRST] + i
+        n, source, sink = plan[layer, D_OUT], sink, source
+    if c >= dz.shape[2]:
         return
     row_words = (n + 31) >> 5
     total = dz[t, sink + i, c]
@@ -145,7 +152,7 @@ def correct(plan, layer, weights, mask, a, b, dz):
         while bits != 0:
             k = word * 32 + cuda.ffs(bits) - 1
             bits &= np.uint32(bits - np.uint32(1))
-            total -= weights[t, first + i * n + k] * (a[t, source + k, c] + b[t, source + k, c])
+            total -= weights[t, entry + k * step] * (a[t, source + k, c] + b[t, source + k, c])
     dz[t, sink + i, c] = total
 
 

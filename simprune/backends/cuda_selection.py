@@ -13,7 +13,7 @@ the row are 0. ``plan`` says where the layers lie (``cuda_plan``).
 import numpy as np
 
 from simprune.backends.compile_cuda import cuda, device_function
-from simprune.backends.cuda_plan import AT, D_IN, D_OUT, FIRST
+from simprune.backends.cuda_plan import AT, AT_TURNED, D_IN, D_OUT, FIRST
 from simprune.backends.cuda_scalars import size_bits
 
 DIGIT = 11
@@ -85,6 +85,9 @@ def radix_digit(plan, layer, keys, shift, bits, state, histogram, tickets):
             cuda.atomic.add(counts, np.int64(key >> low & digits), 1)
         i += cuda.gridDim.x * THREADS
     cuda.syncthreads()
+    if cuda.gridDim.x == 1:
+        pick_digit(layer, t, np.int64(shift), counts, sums, state)
+        return
     for q in range(BINS_OF_THREAD):
         b = q * THREADS + j
         if counts[b] != 0:
@@ -221,3 +224,20 @@ def smallest_kept(plan, layer, weights, mask, smallest):
         half //= 2
     if j == 0:
         cuda.atomic.min(smallest, (t, layer), sizes[0])
+
+
+def turn_mask(plan, layer, mask, turned):
+    """Write the transposed mask of a layer; grid (ceil(d_out / 32), n_trials, ceil(d_in / 32)), a warp a tile of bits."""
+    lane, t = cuda.threadIdx.x, cuda.blockIdx.y
+    d_out, d_in = plan[layer, D_OUT], plan[layer, D_IN]
+    i, word = cuda.blockIdx.x * 32 + lane, cuda.blockIdx.z
+    bits = np.uint32(0)
+    if i < d_out:
+        bits = mask[t, plan[layer, AT] + i * ((d_in + 31) // 32) + word]
+    own = np.uint32(0)
+    for b in range(32):
+        column = np.uint32(cuda.ballot_sync(ALL_LANES, bits >> np.uint32(b) & np.uint32(1) != 0))
+        if lane == b:
+            own = column
+    if word * 32 + lane < d_in:
+        turned[t, plan[layer, AT_TURNED] + (word * 32 + lane) * ((d_out + 31) // 32) + cuda.blockIdx.x] = own
