@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from simprune.design.block import Block
 from simprune.design.point import Point
-from simprune.gap.base import LowerEstimate, Ops, UpperEstimate
+from simprune.gap.base import Array, LowerEstimate, Ops, UpperEstimate
 from simprune.records import Column, Status, TrialBatch
 from simprune.trained.network import TrainedNetwork
 
@@ -36,6 +36,19 @@ class BatchOps(Ops, Protocol):
 
     def prune(self, rules: Sequence[Any]) -> Sequence[Pruned]:
         """Prune the batch by every rule."""
+
+
+class HostColumns:
+    """Selections of inputs that are NumPy arrays, ``[n_trials, d_0, n_columns]``."""
+
+    def choose(self, wanted: npt.NDArray[np.bool_], yes: Array, no: Array) -> Array:
+        """Return the columns of ``yes`` where ``wanted``, of ``no`` elsewhere."""
+        return np.where(wanted[:, None, :], yes, no)
+
+    def take(self, x: Array, columns: npt.NDArray[np.int64]) -> Array:
+        """Return one column a trial."""
+        found: Array = x[np.arange(len(x)), :, columns]
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +76,10 @@ class AbstractBackend(ABC):
     def batch_size(self, point: Point) -> int:
         """Return how many trials fit the processor's cache at once."""
 
+    def batch_of(self, block: Block) -> int:
+        """Return how many trials of a block are computed at once."""
+        return self.batch_size(block.points[0])
+
     @abstractmethod
     def rebuild(self, point: Point, trial: int, trained: TrainedNetwork | None) -> Trial:
         """Return the weights and masks of one trial."""
@@ -70,7 +87,7 @@ class AbstractBackend(ABC):
     def run(self, block: Block) -> list[TrialBatch]:
         """Return one batch a point of the block."""
         started = time.perf_counter()
-        size = self.batch_size(block.points[0])
+        size = self.batch_of(block)
         parts = list(_ranges(block.first, block.stop, size))
         if self.threads == 1:
             results = [self._micro(block, part) for part in parts]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.backends import batch, certificates, evaluation, semidefinite
-from simprune.backends.base import AbstractBackend, Trial, Trials
+from simprune.backends.base import AbstractBackend, HostColumns, Trial, Trials
 from simprune.backends.elementwise import CODES
 from simprune.backends.memory import keep_freed_memory
 from simprune.backends.sampling import LAW_CODES, sphere_inputs
@@ -101,7 +101,7 @@ class Moved:
     norms: Array
 
 
-class CpuOps:
+class CpuOps(HostColumns):
     """The operations of ``gap.base.Ops`` on a micro-batch."""
 
     def __init__(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> None:
@@ -219,10 +219,12 @@ class CpuOps:
             threshold=np.empty((n, depth), dtype=np.float64),
         )
 
-    def random_inputs(self, purpose: Purpose, count: int) -> Array:
-        """Return ``count`` random unit vectors, and zero columns up to a multiple of 8."""
+    def random_inputs(self, purpose: Purpose, count: int, *, origin: bool = False) -> Array:
+        """Return ``count`` random unit vectors (for ``origin`` 0 first), and zero columns up to a multiple of 8."""
         x = np.empty((self.n_trials, self.network.widths[0], (count + 7) // 8 * 8), self._dtype)
         sphere_inputs(*self._key, stream(purpose, 0), self._trials, count, x)
+        if origin:
+            x[:, :, 0] = 0.0
         return x
 
     def forward(self, x: Array) -> Passed:

@@ -106,7 +106,9 @@ class CudaOps:
             weights = np.ascontiguousarray(np.broadcast_to(flat, shape))
             return self._device.upload(weights), self._device.upload(np.abs(weights).view(self._key_dtype))
         weights, keys = self._device.empty(shape, self._dtype), self._device.empty(shape, self._key_dtype)
-        law = LAW_CODES[type(self.network.distribution)]
+        distribution = self.network.distribution
+        assert distribution is not None
+        law = LAW_CODES[type(distribution)]
         for layer, (n, scale) in enumerate(zip(self.network.n_weights, self.network.scales, strict=True)):
             draw = (*self._point.key, self._streams(Purpose.WEIGHT, Purpose.WEIGHT_LOW, layer), self._trials_there)
             factor = factor_of(law, scale, self._dtype.name)
@@ -147,9 +149,7 @@ class CudaOps:
             blocks = -(-d_out * d_in // KEYS_OF_BLOCK)
             self._launch_typed("smallest_kept", (blocks, n), *at, self.weights, mask, smallest)
         shares = tuple(rule.n_pruned(size, layer) / size for layer, size in enumerate(self.network.n_weights))
-        return CudaPruned(
-            device=self._device, mask=mask, turned=turned, counts=counts, smallest=smallest, shares=shares
-        )
+        return CudaPruned(device=self._device, mask=mask, turned=turned, counts=counts, smallest=smallest, shares=shares)
 
     def _selected(self, rule: AbstractPruningRule, keys: Any) -> Any:
         """Return the final state of the exact selection of every layer."""
@@ -177,12 +177,14 @@ class CudaOps:
         bits = 31 if self._bits == 32 else 53
         state = np.zeros((self.network.depth, self.n_trials, 3), dtype=np.int64)
         for layer, size in enumerate(self.network.n_weights):
-            state[layer, :, cuda_selection.LIMIT] = min((rule.n_pruned(size, layer) << bits) // size, TOP_KEY[self._dtype.name])
+            state[layer, :, cuda_selection.LIMIT] = min(
+                (rule.n_pruned(size, layer) << bits) // size, TOP_KEY[self._dtype.name]
+            )
             state[layer, :, cuda_selection.FINAL] = 1
         return self._device.upload(state)
 
     def random_inputs(self, purpose: Purpose, count: int, *, origin: bool = False) -> Any:
-        """Return ``count`` random unit vectors (the first replaced by 0 for ``origin``), zero columns up to a multiple of 8."""
+        """Return ``count`` random unit vectors (for ``origin`` 0 first), and zero columns up to a multiple of 8."""
         d, columns = self.network.widths[0], (count + 7) // 8 * 8
         x = self._device.empty((self.n_trials, d, columns), self._dtype)
         draw = (*self._point.key, stream(purpose, 0), self._trials_there, count)
@@ -300,7 +302,9 @@ class CudaOps:
         """Return ||f(x) - F(x)||."""
         return self._device.download(moved.norms)
 
-    def _advance(self, layer: int, pruned: CudaPruned, sources: tuple[Any, Any], sinks: tuple[Any, Any], *, turned: bool) -> None:
+    def _advance(
+        self, layer: int, pruned: CudaPruned, sources: tuple[Any, Any], sinks: tuple[Any, Any], *, turned: bool
+    ) -> None:
         """Move both networks' vectors through a layer; a share of pruned entries below SPARSE_SHARE goes one by one."""
         (a, b), (z, dz) = sources, sinks
         first, last = (self.network.depth - 1, 0) if turned else (0, self.network.depth - 1)

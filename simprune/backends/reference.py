@@ -12,7 +12,7 @@ from simprune.backends import reference_bounds as bounds
 from simprune.backends import reference_passes as passes
 from simprune.backends import reference_sampling as sampling
 from simprune.backends import reference_semidefinite as semidefinite
-from simprune.backends.base import AbstractBackend, BatchOps, Trial, Trials
+from simprune.backends.base import AbstractBackend, BatchOps, HostColumns, Trial, Trials
 from simprune.backends.reference_passes import Moved, Passed
 from simprune.design.point import Point
 from simprune.gap.base import Array, Doubles, LayerNorms
@@ -37,7 +37,7 @@ class ReferencePruned:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ReferenceOps:
+class ReferenceOps(HostColumns):
     """A batch of targets: ``stored`` weights in the point's precision, ``biases`` by layer, keys ``[n_trials, D]``."""
 
     point: Point
@@ -61,10 +61,13 @@ class ReferenceOps:
         """The stored weights in float64."""
         return tuple(w.astype(np.float64) for w in self.stored)
 
-    def random_inputs(self, purpose: Purpose, count: int) -> Array:
+    def random_inputs(self, purpose: Purpose, count: int, *, origin: bool = False) -> Array:
         shape = (self.network.widths[0], count)
         points = [sampling.sphere_points(self.point.key, purpose, trial=t, shape=shape) for t in self.trials.tolist()]
-        return np.stack(points).astype(self.point.precision)
+        x = np.stack(points).astype(self.point.precision)
+        if origin:
+            x[:, :, 0] = 0.0
+        return x
 
     def forward(self, x: Array) -> Passed:
         return passes.forward(self.network.activation, self.weights, self.biases, x.astype(np.float64))

@@ -34,11 +34,14 @@ class Ascent(AbstractGapEstimator):
         if not 0 <= self.steps <= 100_000:
             raise InputError(f"steps must lie in 0..100000, got {self.steps}; 30 is the default")
 
+    @property
+    def columns(self) -> int:
+        return self.restarts
+
     def prepare(self, ops: Ops) -> Any:
         """Draw the starts, run the targets on them, and ascend ||F(x)|| for the output norm."""
-        starts = ops.random_inputs(Purpose.START, self.restarts)
-        if self.restarts > 1 and (ops.network.activation.value_at_zero or any(ops.bias_norms())):
-            starts[:, :, 0] = 0.0
+        lifted = bool(ops.network.activation.value_at_zero or any(ops.bias_norms()))
+        starts = ops.random_inputs(Purpose.START, self.restarts, origin=self.restarts > 1 and lifted)
         return starts, self._output_norm(ops, starts)
 
     def estimate(self, ops: Ops, pruned: Any, trials: npt.NDArray[np.int64], shared: Any) -> LowerEstimate:
@@ -51,7 +54,7 @@ class Ascent(AbstractGapEstimator):
         for _ in range(plain):
             x = ops.step(x, gradient, unlimited)
             value, gradient = ops.gap_and_gradient(x, pruned)
-            best, best_x = _keep_best(value, x, best, best_x)
+            best, best_x = _keep_best(ops, value, x, best=best, best_x=best_x)
         if plain:
             gradient = ops.gap_and_gradient(best_x, pruned)[1]
         length = np.ones(best.shape, dtype=best.dtype)
@@ -60,10 +63,10 @@ class Ascent(AbstractGapEstimator):
             value, new_gradient = ops.gap_and_gradient(x, pruned)
             grew = value > best
             length = np.where(grew, GROW, SHRINK).astype(best.dtype) * length
-            gradient = np.where(grew[:, None, :], new_gradient, gradient)
-            best, best_x = _keep_best(value, x, best, best_x)
+            gradient = ops.choose(grew, new_gradient, gradient)
+            best, best_x = _keep_best(ops, value, x, best=best, best_x=best_x)
         winner = best.argmax(axis=1)
-        witness = best_x[np.arange(ops.n_trials), :, winner]
+        witness = ops.take(best_x, winner)
         gap, noise = ops.evaluate(witness, pruned)
         return LowerEstimate(gap=gap, noise=noise, output_norm=output_norm, witness=witness)
 
@@ -78,6 +81,6 @@ class Ascent(AbstractGapEstimator):
         return np.asarray(best.max(axis=1), dtype=np.float64)
 
 
-def _keep_best(value: Array, x: Array, best: Array, best_x: Array) -> tuple[Array, Array]:
+def _keep_best(ops: Ops, value: Array, x: Array, *, best: Array, best_x: Array) -> tuple[Array, Array]:
     grew = value > best
-    return np.where(grew, value, best), np.where(grew[:, None, :], x, best_x)
+    return np.where(grew, value, best), ops.choose(grew, x, best_x)

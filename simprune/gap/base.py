@@ -28,7 +28,8 @@ class Ops(Protocol):
     """A batch of sampled targets held by a backend, with the operations that estimators are made of.
 
     ``x`` is ``[n_trials, d_0, n_columns]`` in the point's precision. ``passed``, ``pruned`` and ``moved`` are the
-    backend's own objects: a forward pass of the targets, the pruned entries, and the pruned networks' deviation.
+    backend's own objects: a forward pass of the targets, the pruned entries, and the pruned networks' deviation. Inputs
+    and gradients may lie on a device: estimators pass them on; gaps and norms are NumPy arrays.
     """
 
     @property
@@ -39,8 +40,8 @@ class Ops(Protocol):
     def n_trials(self) -> int:
         """Number of trials of the batch."""
 
-    def random_inputs(self, purpose: Purpose, count: int) -> Array:
-        """Return ``count`` independent uniform points of the unit sphere for every trial."""
+    def random_inputs(self, purpose: Purpose, count: int, *, origin: bool = False) -> Array:
+        """Return ``count`` independent uniform points of the unit sphere for every trial; ``origin``: the first is 0."""
 
     def forward(self, x: Array) -> Any:
         """Run the targets."""
@@ -62,6 +63,12 @@ class Ops(Protocol):
 
     def step(self, x: Array, gradient: Array, length: Array) -> Array:
         """Return the projection on the unit ball of x + length * gradient / ||gradient||; inf length: g / ||g||."""
+
+    def choose(self, wanted: npt.NDArray[np.bool_], yes: Array, no: Array) -> Array:
+        """Return inputs: the columns of ``yes`` where ``wanted`` (``[n_trials, n_columns]``), of ``no`` elsewhere."""
+
+    def take(self, x: Array, columns: npt.NDArray[np.int64]) -> Array:
+        """Return one column of x a trial, ``[n_trials, d_0]``, in the host's memory."""
 
     def evaluate(self, x: Array, pruned: Any) -> tuple[Doubles, Doubles]:
         """Return the gap at one input a trial (``x`` is ``[n_trials, d_0]``) in float64, and its rounding error bound."""
@@ -102,6 +109,11 @@ class AbstractGapEstimator(Registered, ABC):
     """One way to bound the gap of every trial of a batch from one side."""
 
     side: ClassVar[Literal["lower", "upper"]]
+
+    @property
+    def columns(self) -> int:
+        """Number of inputs that every trial is run on at a time."""
+        return 0
 
     def prepare(self, ops: Ops) -> Any:
         """Compute what all points on the same targets share."""

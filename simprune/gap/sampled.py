@@ -23,10 +23,13 @@ class Sampled(AbstractGapEstimator):
         if not 1 <= self.samples <= 1 << 20:
             raise InputError(f"samples must lie in 1..2^20, got {self.samples}; 64 is the default")
 
+    @property
+    def columns(self) -> int:
+        return self.samples
+
     def prepare(self, ops: Ops) -> Any:
         """Run the targets on the samples once for all points."""
-        x = ops.random_inputs(Purpose.SAMPLE, self.samples)
-        x[:, :, 0] = 0.0 if self.samples > 1 and not _vanishes_at_zero(ops) else x[:, :, 0]
+        x = ops.random_inputs(Purpose.SAMPLE, self.samples, origin=self.samples > 1 and not _vanishes_at_zero(ops))
         passed = ops.forward(x)
         return x, passed, ops.output_norms(passed).max(axis=1).astype(np.float64)
 
@@ -34,7 +37,7 @@ class Sampled(AbstractGapEstimator):
         """Return the best sample of every trial, evaluated in float64."""
         x, passed, output_norm = shared
         best = ops.gaps(ops.difference(passed, pruned)).argmax(axis=1)
-        witness = x[np.arange(ops.n_trials), :, best]
+        witness = ops.take(x, best)
         gap, noise = ops.evaluate(witness, pruned)
         return LowerEstimate(gap=gap, noise=noise, output_norm=output_norm, witness=witness)
 
