@@ -43,7 +43,7 @@ def run(
     from simprune.store.folder import FolderStore
 
     study = design if isinstance(design, Design) else _load(design)
-    name = settle_backend(backend, provenance=begun(results))
+    name = settle_backend(backend, provenance=begun(results), design=study, notice=notice)
     with closing(_scheduler(scheduler, workers)) as chosen:
         compute = open_backend(name, threads=n_parallel(scheduler, workers) if scheduler == "serial" else 1)
         with FolderStore.open(results, study, provenance={"backend": name, **_libraries()}) as store:
@@ -74,11 +74,25 @@ def begun(results: str | Path) -> Mapping[str, Any]:
     return found.provenance if found else {}
 
 
-def settle_backend(backend: str, *, provenance: Mapping[str, Any]) -> str:
-    """Return the name of the backend to compute with: what was begun is continued on the same one."""
+def settle_backend(
+    backend: str,
+    *,
+    provenance: Mapping[str, Any],
+    design: Design | None = None,
+    notice: Callable[[str], object] = lambda text: None,
+) -> str:
+    """Return the name of the backend to compute with: what was begun is continued on the same one.
+
+    ``auto`` takes a usable GPU for a design that it can compute, and tells ``notice`` if it does not though a GPU is seen.
+    """
     used = provenance.get("backend")
     if used not in BACKENDS:
-        return _known_backend(backend)
+        if backend != "auto":
+            return _known_backend(backend)
+        lacking = without_cuda(design)
+        if lacking and _driver_seen():
+            notice(f"backend auto takes the cpu: {lacking}")
+        return "cpu" if lacking else "cuda"
     if backend not in ("auto", used):
         raise InputError(
             f"results must be continued with the backend that began them, {used}, got {backend}: backends agree to "
@@ -93,6 +107,11 @@ def open_backend(name: str, *, threads: int) -> "AbstractBackend":
         from simprune.backends.reference import ReferenceBackend
 
         return ReferenceBackend(threads=threads)
+    if name == "cuda":
+        from simprune.backends.cuda import CudaBackend
+        from simprune.backends.cuda_gpu import gpu_device
+
+        return CudaBackend(device=gpu_device())
     from simprune.backends.cpu import CpuBackend
 
     return CpuBackend(threads=threads)
@@ -102,11 +121,26 @@ def _known_backend(name: str) -> str:
     if name not in BACKENDS:
         raise InputError(f"backend must be a known name, got '{name}'; {nearest(name, BACKENDS)}")
     if name == "cuda":
-        raise InputError(
-            "the cuda backend needs an NVIDIA GPU and CUDA kernels, and this version of simprune has no CUDA kernels; "
-            "take --backend cpu, or auto to take what there is"
-        )
+        from simprune.backends.cuda_missing import missing
+
+        if lacking := missing():
+            raise InputError(f"the cuda backend cannot run here: {lacking}; or take --backend cpu")
     return "cpu" if name == "auto" else name
+
+
+def without_cuda(design: Design | None) -> str | None:
+    """Return why the design cannot be computed on a GPU here, None if it can."""
+    from simprune.backends.cuda_missing import missing
+
+    if design is not None and any(point.network.chain is not None for point in design.points()):
+        return "the cuda backend computes fully connected networks only"
+    return missing()
+
+
+def _driver_seen() -> bool:
+    from simprune.backends.cuda_missing import driver_seen
+
+    return driver_seen()
 
 
 def _scheduler(name: str, workers: int | None) -> "AbstractScheduler":

@@ -6,9 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from numba import cuda, njit, types
+from numba import cuda as numba_cuda
+from numba import njit, types
 
-__all__ = ["Resources", "assemble", "cuda", "device_function", "ptx_of"]
+from simprune.backends.compile import CACHE
+
+__all__ = ["Resources", "assemble", "cuda", "device_function", "launchable", "out_of_memory", "ptx_of"]
+
+cuda: Any = numba_cuda
 
 
 def device_function(function: Callable[..., Any]) -> Any:
@@ -24,6 +29,27 @@ def device_function(function: Callable[..., Any]) -> Any:
             names[name] = device_function(called)
     bound = python_types.FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
     return njit(inline="always", error_model="numpy", fastmath=False)(bound)
+
+
+def launchable(function: Callable[..., None], signature: Sequence[Any]) -> Any:
+    """Return the kernel compiled for the current device, cached on disk.
+
+    Without link-time optimisation: the PTX is then what ``ptx_of`` returns and tests check.
+    """
+    from numba.cuda.core import config
+
+    settings: Any = config
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = str(CACHE)
+    try:
+        return cuda.jit(types.void(*signature), cache=True, lto=False)(function)
+    finally:
+        settings.CACHE_DIR = before
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Return whether the driver refused an allocation for want of memory."""
+    return isinstance(error, MemoryError) or "OUT_OF_MEMORY" in str(error)
 
 
 def ptx_of(

@@ -5,7 +5,6 @@ import platform
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import click
 
@@ -46,9 +45,13 @@ def _kernels() -> str:
 
 
 def _gpu() -> str:
-    driver = Path("/proc/driver/nvidia/version")
-    seen = driver.read_text().splitlines()[0] if driver.exists() else "no NVIDIA driver seen (/proc/driver/nvidia is absent)"
-    return f"not used: this version has no CUDA kernels; {seen}"
+    from simprune.backends.cuda_missing import missing
+
+    if lacking := missing():
+        return f"not usable: {lacking}"
+    from simprune.backends.cuda_gpu import describe
+
+    return describe()
 
 
 def _hdf5() -> str:

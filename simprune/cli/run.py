@@ -41,14 +41,15 @@ def run(
     study = load_design(design)
     folder = results or Path("results") / study.name
     begun = api.begun(folder)
-    name = api.settle_backend(backend, provenance=begun)
+    name = api.settle_backend(backend, provenance=begun, design=study)
+    why = "it began these results" if begun else api.without_cuda(study) or "a GPU is here"
     if dry_run:
         click.echo(forecast(study, folder, backend=name, workers=api.n_parallel(scheduler, workers)))
         return
     stop = StopRequest()
     with (
         stop.on_signals(),
-        reporter(stop, news=lambda: _news(name, asked=backend, continued=bool(begun)), form=form) as show,
+        reporter(stop, news=lambda: _news(name, asked=backend, why=why), form=form) as show,
     ):
         report = api.run(
             study,
@@ -65,8 +66,7 @@ def run(
     _tell(report, folder, again, most=study.trials)
 
 
-def _news(backend: str, *, asked: str, continued: bool) -> list[str]:
-    why = "it began these results" if continued else "this version has no CUDA kernels"
+def _news(backend: str, *, asked: str, why: str) -> list[str]:
     news = [f"backend: {backend} (chosen by auto: {why})"] if asked == "auto" else [f"backend: {backend}"]
     if backend == "cpu":
         from simprune.backends.compile import is_warm

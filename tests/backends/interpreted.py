@@ -20,7 +20,7 @@ def machine(name):
 
 
 class InterpretedDevice(AbstractDevice):
-    """``room``: bytes that it says it has; ``limit``: bytes that it really gives; ``counts``: every launch and what it did."""
+    """``room``: bytes that it says it has; ``limit``: bytes that it gives; ``counts``: every launch and what it did."""
 
     def __init__(self, *, room=1 << 30, limit=None):
         super().__init__()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import simprune
+from simprune.backends.cuda_missing import driver_seen
 from simprune.engine import Failure, Mismatch, RunReport
 from tests.cli.calls import FAST, STUDY, call, contents, told
 
@@ -157,9 +158,11 @@ def test_results_below_a_file_are_refused(study):
     assert str(study) in error
 
 
+@pytest.mark.skipif(driver_seen(), reason="an NVIDIA driver is here")
 def test_cuda_is_never_replaced_silently(study):
     error = told(call("run", study, "--backend", "cuda"))
-    assert "the cuda backend needs an NVIDIA GPU" in error
+    assert "the cuda backend cannot run here: it needs an NVIDIA GPU with its driver" in error
+    assert "simprune[cuda]" in error
     assert not (study.parent / "results").exists()
 
 
