@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from simprune.backends import explicit_kernels as kernels
 from simprune.backends import explicit_maps as maps
+from simprune.backends.base import HostColumns
 from simprune.backends.elementwise import CODES
 from simprune.backends.explicit_norms import map_norm, vector_norm
 from simprune.backends.explicit_pair import Ball, ExplicitPair
@@ -48,7 +49,7 @@ class Traced:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ExplicitOps:
+class ExplicitOps(HostColumns):
     """One trial: the pair. The argument ``pruned`` of the operations is not used."""
 
     pair: ExplicitPair
@@ -76,9 +77,12 @@ class ExplicitOps:
             layer += weighted
         return tuple(found)
 
-    def random_inputs(self, purpose: Purpose, count: int) -> Doubles:
+    def random_inputs(self, purpose: Purpose, count: int, *, origin: bool = False) -> Doubles:
         key = network_key(self.seed, self.network.to_dict())
-        return sphere_points(key, purpose, trial=0, shape=(self.network.widths[0], count))[None]
+        x = sphere_points(key, purpose, trial=0, shape=(self.network.widths[0], count))[None]
+        if origin:
+            x[:, :, 0] = 0.0
+        return x
 
     def forward(self, x: Doubles) -> Traced:
         inputs, outputs = [], []
