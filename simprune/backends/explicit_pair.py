@@ -84,10 +84,10 @@ class Ball:
     def point(self, direction: Doubles) -> Doubles:
         """Return a float64 input near center + radius * direction that surely lies in the ball."""
         x = self.center + self.radius * direction
-        for _ in range(8):
-            away = x - self.center
+        for _ in range(8 if self.radius else 0):
+            away = (x - self.center) / self.radius
             length = float(np.linalg.norm(away)) * (1.0 + (len(x) + 8) * 2.0**-52)
-            if length <= self.radius:
+            if length <= 1.0:
                 return x
-            x = self.center + away * (self.radius / length * (1.0 - 2.0**-40))
+            x = self.center + self.radius * (away / (length * (1.0 + 2.0**-40)))
         return self.center.copy()
