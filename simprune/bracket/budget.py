@@ -17,11 +17,10 @@ from simprune.backends.explicit import ExplicitOps
 from simprune.backends.explicit_pair import Ball, ExplicitPair
 from simprune.bracket.gap import (
     GapMethod,
-    affine_gap,
     attained_gap,
     ball,
+    cheap_certificates,
     semidefinite_gap,
-    spectral_gap,
     takes_semidefinite,
 )
 from simprune.bracket.masks import prune_masks, rule_with_counts, spec_of
@@ -132,7 +131,7 @@ class Budget:
         """Return the certified gap of counts: the dear certificate only where the cheap one does not do."""
         if counts not in self._uppers:
             ops = self._ops(counts)
-            bound = min(spectral_gap(ops), affine_gap(ops) or np.inf)
+            bound = min(cheap_certificates(ops).values())
             if bound > self.epsilon and takes_semidefinite(ops, self.method):
                 bound = min(bound, semidefinite_gap(ops))
             self._uppers[counts] = bound

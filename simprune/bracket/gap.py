@@ -1,5 +1,6 @@
 """The gap between two networks of the same architecture over a ball of inputs, between an attained and a certified value."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,18 +29,16 @@ class GapBracket:
     """lower <= sup ||f(x) - F(x)|| <= upper over the ball, rounding errors included; all float64 and dimensionless.
 
     ``attained`` is the computed gap at ``witness`` (a flat input of the ball) with the rounding error bound ``noise``;
-    lower = attained - noise, and 0 where that is negative. ``upper`` is the smallest of the certificates: ``spectral``,
-    ``affine`` (linear networks only) and ``semidefinite`` (None where it was not computed). ``output_norm`` is an attained
-    lower value of sup ||F(x)||.
+    lower = attained - noise, and 0 where that is negative. ``upper`` is the smallest of the ``certificates``: "spectral",
+    "affine" (linear networks of matrices), "semidefinite" (where it applies and is affordable), or, at radius 0, "point":
+    attained + noise. ``output_norm`` is an attained lower value of sup ||F(x)||.
     """
 
     attained: float
     noise: float
     witness: Doubles
     output_norm: float
-    spectral: float
-    affine: float | None
-    semidefinite: float | None
+    certificates: Mapping[str, float]
 
     @property
     def lower(self) -> float:
@@ -49,12 +48,12 @@ class GapBracket:
     @property
     def upper(self) -> float:
         """The smallest certificate."""
-        return min(value for value in (self.spectral, self.affine, self.semidefinite) if value is not None)
+        return min(self.certificates.values())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, without the witness."""
-        names = ("lower", "upper", "attained", "noise", "output_norm", "spectral", "affine", "semidefinite")
-        return {name: getattr(self, name) for name in names}
+        names = ("lower", "upper", "attained", "noise", "output_norm")
+        return {name: getattr(self, name) for name in names} | {"certificates": dict(self.certificates)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +109,10 @@ def bracket(pair: ExplicitPair, inputs: Ball, method: GapMethod) -> GapBracket:
     """Return both sides."""
     ops = ExplicitOps(pair=pair, ball=inputs, seed=method.seed)
     attained, noise, witness, output_norm = attained_gap(ops, method)
-    spectral, affine = spectral_gap(ops), affine_gap(ops)
-    return GapBracket(
-        attained=attained,
-        noise=noise,
-        witness=witness,
-        output_norm=output_norm,
-        spectral=spectral,
-        affine=affine,
-        semidefinite=semidefinite_gap(ops) if takes_semidefinite(ops, method) else None,
-    )
+    certificates = cheap_certificates(ops)
+    if takes_semidefinite(ops, method):
+        certificates["semidefinite"] = semidefinite_gap(ops)
+    return GapBracket(attained=attained, noise=noise, witness=witness, output_norm=output_norm, certificates=certificates)
 
 
 def attained_gap(ops: ExplicitOps, method: GapMethod) -> tuple[float, float, Doubles, float]:
@@ -133,23 +126,23 @@ def attained_gap(ops: ExplicitOps, method: GapMethod) -> tuple[float, float, Dou
     return *best, float(found.output_norm[0])
 
 
-def spectral_gap(ops: ExplicitOps) -> float:
-    """Return the telescoped bound of the layers' certified norms; at radius 0 the gap at the center."""
-    if ops.ball.radius == 0.0:
-        gap, noise = ops.gap_at(ops.ball.center)
-        return float(gap[0] + noise[0])
-    biases, moves = ops.bias_norms(), ops.bias_moves()
-    return float(telescoped_gap(ops.network, ops.layer_norms(None), biases, bias_moves=moves)[0])
+def cheap_certificates(ops: ExplicitOps) -> dict[str, float]:
+    """Return the certificates that cost about as much as norms: "point" at radius 0, else "spectral" and "affine".
 
-
-def affine_gap(ops: ExplicitOps) -> float | None:
-    """Return gap(center) + radius ||A|| with A = f - F as a matrix, for linear networks of matrices alone."""
-    weights = ops.pair.weights
-    if not ops.network.is_linear or ops.network.chain is not None or any(rest.any() for rest in weights.rest):
-        return None
+    Spectral: the telescoped bound of the layers' certified norms. Affine: gap(center) + radius ||A|| with f - F = A x + a,
+    for linear networks of matrices alone.
+    """
     gap, noise = ops.gap_at(ops.ball.center)
-    norm = linear_gap([w[None] for w in weights.target], [-move[None] for move in weights.moves])[0]
-    return float((gap[0] + noise[0] + ops.ball.radius * norm) * (1.0 + 8.0 * EPS))
+    at_center = float(gap[0] + noise[0]) * (1.0 + 4.0 * EPS)
+    if ops.ball.radius == 0.0:
+        return {"point": at_center}
+    biases, moves = ops.bias_norms(), ops.bias_moves()
+    found = {"spectral": float(telescoped_gap(ops.network, ops.layer_norms(None), biases, bias_moves=moves)[0])}
+    weights = ops.pair.weights
+    if ops.network.is_linear and ops.network.chain is None and not any(rest.any() for rest in weights.rest):
+        norm = float(linear_gap([w[None] for w in weights.target], [-move[None] for move in weights.moves])[0])
+        found["affine"] = (at_center + ops.ball.radius * norm) * (1.0 + 8.0 * EPS)
+    return found
 
 
 def takes_semidefinite(ops: ExplicitOps, method: GapMethod) -> bool:

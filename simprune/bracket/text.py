@@ -35,8 +35,7 @@ def at_most(value: float, digits: int = 6) -> str:
 
 def gap_text(found: GapBracket) -> str:
     """Return the lines of ``simprune gap``."""
-    kinds = [("spectral", found.spectral), ("affine", found.affine), ("semidefinite", found.semidefinite)]
-    told = ", ".join(f"{name} {at_most(value)}" for name, value in kinds if value is not None)
+    told = ", ".join(f"{name} {at_most(value)}" for name, value in found.certificates.items())
     lines = [
         f"gap: at least {at_least(found.lower)} (attained), at most {at_most(found.upper)} (certified)",
         f"certificates: {told}",
