@@ -46,43 +46,41 @@ def admit_file(file: h5py.File, size: int) -> None:
             if isinstance(item, h5py.h5g.GroupID):
                 stack.append((item, depth + 1))
             elif isinstance(item, h5py.h5d.DatasetID):
-                budget -= admit_dataset(h5py.Dataset(item), size)
+                budget -= admit_dataset(item, where, size)
                 if budget < 0:
                     raise Refused("the declared sizes exceed 64 times the size of the file")
             else:
                 raise Refused(f"'{where}' is neither group nor dataset")
 
 
-def admit_dataset(dataset: h5py.Dataset, size: int) -> int:
+def admit_dataset(dataset: h5py.h5d.DatasetID, where: str, size: int) -> int:
     """Refuse a dataset that is virtual, external, of an odd type or filter; return its logical size in bytes.
 
-    ``size`` is the size of the file in bytes.
+    ``where`` is its name, ``size`` the size of the file in bytes.
     """
-    where = dataset.name
-    plan = dataset.id.get_create_plist()
+    plan, kind, space = dataset.get_create_plist(), dataset.get_type(), dataset.get_space()
     layout = plan.get_layout()
     if layout == h5py.h5d.VIRTUAL or plan.get_external_count():
         raise Refused(f"'{where}' is stored in another file")
-    kind = dataset.id.get_type()
     if kind.get_class() not in NUMBERS:
         raise Refused(f"'{where}' holds no numbers")
-    if dataset.id.get_space().get_simple_extent_ndims() > MAX_RANK:
+    if space.get_simple_extent_ndims() > MAX_RANK:
         raise Refused(f"'{where}' has more than {MAX_RANK} axes")
     filters = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
     if not filters <= FILTERS:
         raise Refused(f"'{where}' uses the filters {sorted(filters - FILTERS)}")
-    n_bytes = int(dataset.id.get_space().get_simple_extent_npoints()) * int(kind.get_size())
+    n_bytes = int(space.get_simple_extent_npoints()) * int(kind.get_size())
     if layout == h5py.h5d.CHUNKED:
         chunk_bytes = math.prod(plan.get_chunk()) * kind.get_size()
         if chunk_bytes > MAX_CHUNK_BYTES:
             raise Refused(f"'{where}' has chunks of more than 64 MiB")
-        _admit_chunks(dataset, size, chunk_bytes)
-    if h5py.h5z.FILTER_DEFLATE not in filters and layout != h5py.h5d.COMPACT and dataset.id.get_storage_size() < n_bytes:
+        _admit_chunks(dataset, where, size, chunk_bytes)
+    if h5py.h5z.FILTER_DEFLATE not in filters and layout != h5py.h5d.COMPACT and dataset.get_storage_size() < n_bytes:
         raise Refused(f"'{where}' declares more rows than it stores")
     return n_bytes
 
 
-def _admit_chunks(dataset: h5py.Dataset, size: int, chunk_bytes: int) -> None:
+def _admit_chunks(dataset: h5py.h5d.DatasetID, where: str, size: int, chunk_bytes: int) -> None:
     """Walk the whole index of the chunks: each lies inside the file, filtered as all are, and grew only a little."""
     wrong: list[Any] = []
 
@@ -93,9 +91,9 @@ def _admit_chunks(dataset: h5py.Dataset, size: int, chunk_bytes: int) -> None:
             return True
         return None
 
-    dataset.id.chunk_iter(look)
+    dataset.chunk_iter(look)
     if wrong:
-        raise Refused(f"'{dataset.name}' has chunks outside the file or stored in another way than it says")
+        raise Refused(f"'{where}' has chunks outside the file or stored in another way than it says")
 
 
 def _admit_attributes(item: Any, where: str) -> None:

@@ -28,8 +28,8 @@ from simprune.store.source import AbstractSource
 MEMORY_BYTES = 128 << 20
 MEMORY_A_BYTE = 16
 SECONDS = 0.5
-SECONDS_A_FILE = 0.05
-SECONDS_A_BYTE = 2e-8
+SECONDS_A_BYTE, STRUCTURE_BYTES = 3e-6, 20 << 20  # where all is structure and no rows
+SECONDS_A_BYTE_OF_ROWS = 2e-8
 
 
 def inspect(path: Path, *, known: Sequence[str] = ()) -> Mapping[str, Scanned]:
@@ -72,7 +72,8 @@ def limit(path: Path) -> None:
     networks_bytes = max((n for name, n in found.items() if name.endswith(".npz")), default=0)
     memory = used + MEMORY_BYTES + MEMORY_A_BYTE * (described + networks_bytes)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    seconds = SECONDS + SECONDS_A_FILE * len(found) + SECONDS_A_BYTE * sum(found.values())
+    n_bytes = sum(found.values())
+    seconds = SECONDS + SECONDS_A_BYTE * min(n_bytes, STRUCTURE_BYTES) + SECONDS_A_BYTE_OF_ROWS * n_bytes
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds) + 2, math.ceil(seconds) + 3))
     # The same limit, finer than whole seconds; unhandled, the signal ends the process wherever it is.
     signal.setitimer(signal.ITIMER_PROF, seconds)

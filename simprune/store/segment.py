@@ -183,7 +183,7 @@ def _entry(name: str, group: h5py.Group) -> PartEntry:
 def _read_column(group: h5py.Group, name: str, entry: PartEntry, point: Point, checksums: Mapping[str, int]) -> Column:
     spec = next(s for s in columns_of(point) if s.name == name)
     dataset = group[name]
-    admit_dataset(dataset, dataset.file.id.get_filesize())
+    admit_dataset(dataset.id, name, dataset.file.id.get_filesize())
     shape = column_shape(spec, point, entry.stop - entry.first)
     if dataset.shape != shape or dataset.dtype != np.dtype(spec.dtype):
         raise CorruptSegment(f"column {name} is {dataset.dtype} {dataset.shape} where {spec.dtype} {shape} was committed")

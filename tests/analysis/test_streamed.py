@@ -148,6 +148,7 @@ def test_keys_keep_the_order_and_come_back() -> None:
 
 
 MEMORY = """
+import resource
 import numpy as np
 from simprune.analysis.quantiles import quantile
 from simprune.analysis.streamed import Scan
@@ -160,6 +161,8 @@ def chunks(names):
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) >> 10
 
+size = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) << 10
+resource.setrlimit(resource.RLIMIT_AS, (size + (120 << 20), size + (120 << 20)))
 before, scan = peak(), Scan(("x",), chunks)
 found = scan.ask(lambda: [quantile(scan.columns["x"], level) for level in np.linspace(0.01, 0.99, 20)])
 assert all(abs(q.value - q.level) < 6e-4 for q in found)
@@ -168,6 +171,6 @@ print(peak() - before)
 
 
 def test_memory_does_not_follow_the_rows() -> None:
-    """160 MB of values in 20 levels: the process grows by less than 60 MiB."""
+    """160 MB of values in 20 levels: the process grows by less than 60 MiB, and is refused more than 120 MiB."""
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 60

@@ -119,6 +119,16 @@ def test_interruptions_and_blocks_change_no_decision(tmp_path, rule, seed):
     assert told(open_results(tmp_path / "packed.h5").stops) == wanted
 
 
+def test_progress_shows_the_interval_of_the_last_look():
+    seen, study = [], study_of(HALF)
+    run(study, backend=HashBackend(), scheduler=SerialScheduler(), store=MemoryStore(), progress=seen.append)
+    wanted = expected_stops(study)
+    for point in seen[-1].points:
+        n, low, high, *_ = wanted[point.point.digest()]
+        assert (point.interval.quantity, point.interval.n_trials) == (f"P(gap > {HALF.epsilon:g})", n)
+        assert (point.interval.low, point.interval.high) == (low, high)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_no_decision(workers):

@@ -51,6 +51,17 @@ def test_holes_stay_holes(store: Store, design: Design) -> None:
     assert store.read(point)["trial"].tolist() == [5, 6, 7, 10, 11]
 
 
+def test_rows_are_the_table_in_pieces(store: Store, design: Design) -> None:
+    for first, stop in ((20, 31), (0, 7)):
+        store.append([a_batch(point, first, stop) for point in design.points()])
+    pieces = list(store.rows(design.points(), names=("trial", "threshold")))
+    for point in design.points():
+        own = [rows for of, rows in pieces if of == point]
+        assert {tuple(sorted(rows)) for rows in own} == {("threshold", "trial")}
+        for name in ("trial", "threshold"):
+            assert np.concatenate([rows[name] for rows in own]).tobytes() == store.read(point)[name].tobytes()
+
+
 @pytest.mark.parametrize("flushes", [False, True])
 def test_trials_that_are_there_are_dropped(store: Store, design: Design, flushes: bool) -> None:
     point, other = design.points()

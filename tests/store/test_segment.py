@@ -82,6 +82,29 @@ def test_any_truncation_or_extension_is_noticed(segment: Path) -> None:
             read_entries(segment)
 
 
+@pytest.mark.slow
+def test_fifteen_hundred_flips_and_all_lengths_are_noticed(segment: Path) -> None:
+    good = segment.read_bytes()
+    random = np.random.default_rng(13)
+    silent = 0
+    for place, bit in zip(random.integers(len(good), size=1500).tolist(), random.integers(8, size=1500), strict=True):
+        bad = bytearray(good)
+        bad[place] ^= 1 << int(bit)
+        silent += not noticed(segment, bad)
+    for length in range(0, len(good), 37):
+        silent += not noticed(segment, good[:length])
+    assert silent == 0
+
+
+def noticed(segment: Path, content: bytes) -> bool:
+    segment.write_bytes(content)
+    try:
+        read_entries(segment)
+    except CorruptSegment:
+        return True
+    return False
+
+
 def test_a_column_read_alone_is_verified_too(segment: Path) -> None:
     """Without the check of the whole file: every flip raises or changes nothing that is read."""
     good = segment.read_bytes()
