@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ import xarray
 
 from simprune.model.errors import InputError
 from simprune.records import columns_of
+from simprune.store import pack as pack_module
+from simprune.store.child import Ended, run_module
 from simprune.store.errors import StoreError
 from simprune.store.folder import FolderStore
 from simprune.store.pack import pack
@@ -130,6 +133,8 @@ def test_a_place_that_does_not_exist(folder: Path, tmp_path: Path) -> None:
 
 LIMITED = """
 import resource, sys
+from simprune.store import pack as pack_module
+from simprune.store.child import Ended, run_module
 from simprune.store.errors import StoreError
 from simprune.store.pack import pack
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -150,6 +155,29 @@ def test_a_file_that_cannot_grow_leaves_the_old_one(folder: Path, tmp_path: Path
     assert "could not be packed" in done.stdout
     assert out.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.h5"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (signal.SIGSEGV, r"the HDF5 library crashed \(signal 11\), as it does on a full disk"),
+        (signal.SIGKILL, r"its process was killed \(signal 9\), by somebody or because memory ran out"),
+    ],
+)
+def test_a_writing_process_that_dies_is_one_sentence(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    def dying(module: str, arguments: list[str]) -> Ended:
+        Path(arguments[1]).write_bytes(b"half")
+        return run_module("tests.store.dying", [str(int(number))])
+
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    monkeypatch.setattr(pack_module, "run_module", dying)
+    with pytest.raises(StoreError, match=f"could not be packed: {words}; mend that and pack again") as caught:
+        pack(folder, tmp_path / "out.h5", trusted=True)
+    assert "\n" not in str(caught.value)
+    assert os.listdir(tmp_path) == []
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_the_writing_process_compares_what_it_wrote(

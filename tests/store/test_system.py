@@ -97,6 +97,23 @@ def test_a_full_disk_ends_in_one_sentence_and_keeps_what_was_committed(small_dis
     assert_holds(folder, acknowledged(again.stdout))
 
 
+def test_a_full_disk_ends_packing_in_one_sentence(small_disk: Path, tmp_path: Path) -> None:
+    with FolderStore.open(tmp_path / "r", a_design(POINT), provenance={}) as store:
+        store.append([a_quick_batch(POINT, 0, 30_000)])
+    command = [sys.executable, "-m", "simprune.cli", "pack", str(tmp_path / "r"), "-o", str(small_disk / "packed.h5")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode not in (0, 1)
+    assert done.returncode > 0
+    (sentence,) = done.stderr.splitlines()
+    assert "could not be packed" in sentence
+    assert list(small_disk.iterdir()) == []
+    assert_holds(tmp_path / "r", 30_000)
+    command[-1] = str(tmp_path / "packed.h5")
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stderr
+    assert equal(open_results(tmp_path / "packed.h5").table(POINT), a_quick_batch(POINT, 0, 30_000))
+
+
 def test_a_limit_on_file_sizes_ends_in_one_sentence(tmp_path: Path) -> None:
     command = writer(tmp_path / "r", step=100, limit=100_000)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
