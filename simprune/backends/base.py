@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from simprune.design.block import Block
 from simprune.design.point import Point
-from simprune.gap.base import Array, LowerEstimate, Ops, UpperEstimate
+from simprune.gap.base import Array, Bracket, LowerEstimate, Ops, UpperEstimate
 from simprune.records import Column, Status, TrialBatch
 from simprune.trained.network import TrainedNetwork
 
@@ -115,7 +115,8 @@ class AbstractBackend(ABC):
             for estimator in point.estimators:
                 if estimator not in shared:
                     shared[estimator] = estimator.prepare(ops)
-                estimates.append(estimator.estimate(ops, pruned, trials, shared[estimator]))
+                found = estimator.estimate(ops, pruned, trials, shared[estimator])
+                estimates.extend([found.lower, found.upper] if isinstance(found, Bracket) else [found])
             rows.append(_columns(point, trials, pruned, estimates))
         return rows
 

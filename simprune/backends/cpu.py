@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from simprune.backends import batch, certificates, evaluation, semidefinite
+from simprune.backends import batch, certificates, evaluation, exact, semidefinite
 from simprune.backends.base import AbstractBackend, HostColumns, Trial, Trials
 from simprune.backends.elementwise import CODES
 from simprune.backends.memory import keep_freed_memory
@@ -306,6 +306,17 @@ class CpuOps(HostColumns):
         args = (self._shape, self.weights, self._bias, pruned.entries, stacked, wanted)
         semidefinite.semidefinite_gaps(*args, slope_bound(self.network), steps, gaps)
         return gaps
+
+    def exact_gap(
+        self, pruned: CpuPruned, floors: npt.NDArray[np.float64], *, tolerance: float, cells: int
+    ) -> tuple[npt.NDArray[np.float64], Array]:
+        """Return certified gaps of the branch and bound, and the best inputs."""
+        uppers, witnesses = np.empty(self.n_trials), np.zeros((self.n_trials, self.network.widths[0]))
+        s = self.network.activation
+        constants = (s.lipschitz, s.curvature, s.third_bound, abs(s.value_at_zero))
+        args = (self._shape, self.weights, self._bias, pruned.entries, self._activation, constants)
+        exact.exact_gaps(*args, (tolerance, cells), floors, uppers, witnesses)
+        return uppers, witnesses
 
     def bias_norms(self) -> tuple[float, ...]:
         """Return upper bounds of the bias norms."""

@@ -73,7 +73,8 @@ def activate_difference(code, parameter, smooth, z, dz, dh):
 
 
 @inner
-def _smooth_slope(code, parameter, z):
+def smooth_slope(code, parameter, z):
+    """Return the derivative of a smooth activation."""
     if code == TANH:
         return _tanh_slope(z, parameter)
     return _sigmoid_slope(z, parameter)
@@ -91,7 +92,7 @@ def pull_back(code, parameter, smooth, z, p):
             p[i] = p[i] * (one if z[i] > zero else low)
     else:
         for i in range(z.size):
-            p[i] = p[i] * _smooth_slope(code, parameter, z[i])
+            p[i] = p[i] * smooth_slope(code, parameter, z[i])
 
 
 @inner
@@ -109,6 +110,6 @@ def pull_back_pair(code, parameter, smooth, z, dz, p, e):
             p[i] = moved * p[i]
     else:
         for i in range(z.size):
-            at, moved = _smooth_slope(code, parameter, z[i]), _smooth_slope(code, parameter, z[i] + dz[i])
+            at, moved = smooth_slope(code, parameter, z[i]), smooth_slope(code, parameter, z[i] + dz[i])
             e[i] = at * e[i] + (moved - at) * p[i]
             p[i] = moved * p[i]

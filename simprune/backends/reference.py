@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.backends import reference_bounds as bounds
+from simprune.backends import reference_exact as exact
 from simprune.backends import reference_passes as passes
 from simprune.backends import reference_sampling as sampling
 from simprune.backends import reference_semidefinite as semidefinite
@@ -116,6 +117,23 @@ class ReferenceOps(HostColumns):
             weights, deltas = [w[t] for w in self.weights], [d[t] for d in pruned.deltas]
             gaps[t] = semidefinite.certified_gap(weights, deltas, self.biases, slope, steps=steps)
         return gaps
+
+    def exact_gap(self, pruned: ReferencePruned, floors: Doubles, *, tolerance: float, cells: int) -> tuple[Doubles, Array]:
+        found = [
+            exact.certified_supremum(
+                exact.Problem(
+                    activation=self.network.activation,
+                    weights=[w[t] for w in self.weights],
+                    deltas=[d[t] for d in pruned.deltas],
+                    biases=self.biases,
+                ),
+                floors[t],
+                tolerance=tolerance,
+                cells=cells,
+            )
+            for t in range(self.n_trials)
+        ]
+        return np.array([upper for upper, _ in found]), np.stack([x for _, x in found])
 
     def bias_norms(self) -> tuple[float, ...]:
         return tuple(bounds.vector_norm_bound(b) for b in self.biases)

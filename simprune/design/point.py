@@ -7,6 +7,7 @@ from typing import Any
 
 from simprune.gap.ascent import Ascent
 from simprune.gap.base import AbstractGapEstimator
+from simprune.gap.exact import Exact
 from simprune.gap.sampled import Sampled
 from simprune.gap.semidefinite import Semidefinite
 from simprune.gap.spectral import Spectral
@@ -18,7 +19,7 @@ from simprune.rng import SCHEME, canonical_json, network_key
 
 TRIAL_VERSION = 1
 PRECISIONS = ("float32", "float64")
-ESTIMATORS: tuple[type[AbstractGapEstimator], ...] = (Sampled, Ascent, Spectral, Semidefinite)
+ESTIMATORS: tuple[type[AbstractGapEstimator], ...] = (Sampled, Ascent, Exact, Spectral, Semidefinite)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +37,15 @@ class Point:
             raise InputError(f"seed must lie in 0..2^63-1, got {self.seed}; take another")
         if self.precision not in PRECISIONS:
             raise InputError(f"precision must be one of {PRECISIONS}, got '{self.precision}'; take float32 or float64")
-        if not any(e.side == "lower" for e in self.estimators):
+        if all(e.side == "upper" for e in self.estimators):
             raise InputError("estimators must contain a lower one, got none; add ascent or sampled")
         names = [e.name for e in self.estimators]
         if len(set(names)) < len(names):
             raise InputError(f"each estimator must appear once, got {names}; remove the repeated one")
         self.network.check_size()
         self.rule.check_depth(self.network.depth)
+        for estimator in self.estimators:
+            estimator.check(self.network)
         object.__setattr__(self, "estimators", tuple(sorted(self.estimators, key=lambda e: e.name)))
 
     @property

@@ -23,7 +23,7 @@ class Ascent(AbstractGapEstimator):
     """
 
     name: ClassVar[str] = "ascent"
-    side: ClassVar[Literal["lower", "upper"]] = "lower"
+    side: ClassVar[Literal["lower", "upper", "both"]] = "lower"
     restarts: int = 16
     steps: int = 30
     keep_witness: bool = False

@@ -82,6 +82,12 @@ class Ops(Protocol):
     def semidefinite_gap(self, pruned: Any, norms: LayerNorms, wanted: npt.NDArray[np.bool_], *, steps: int) -> Doubles:
         """Return certified gaps of the semidefinite relaxation (``gap.semidefinite``), inf where none is proved."""
 
+    def exact_gap(self, pruned: Any, floors: Doubles, *, tolerance: float, cells: int) -> tuple[Doubles, Array]:
+        """Return certified gaps of the branch and bound (``gap.exact``) and the best inputs tried, ``[n_trials, d_0]``.
+
+        ``floors`` are attained values; inf where too many directions of the input matter.
+        """
+
     def bias_norms(self) -> tuple[float, ...]:
         """Return upper bounds of ||b_l||, one a layer."""
 
@@ -105,10 +111,21 @@ class UpperEstimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AbstractGapEstimator(Registered, ABC):
-    """One way to bound the gap of every trial of a batch from one side."""
+class Bracket:
+    """Both sides from one estimator."""
 
-    side: ClassVar[Literal["lower", "upper"]]
+    lower: LowerEstimate
+    upper: UpperEstimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbstractGapEstimator(Registered, ABC):
+    """One way to bound the gap of every trial of a batch, from one side or from both."""
+
+    side: ClassVar[Literal["lower", "upper", "both"]]
+
+    def check(self, network: NetworkSpec) -> None:
+        """Raise InputError for a network that this estimator cannot treat."""
 
     @property
     def columns(self) -> int:
@@ -121,4 +138,4 @@ class AbstractGapEstimator(Registered, ABC):
 
     @abstractmethod
     def estimate(self, ops: Ops, pruned: Any, trials: npt.NDArray[np.int64], shared: Any) -> Any:
-        """Return a LowerEstimate or an UpperEstimate for the trials with these indices."""
+        """Return a LowerEstimate, an UpperEstimate or a Bracket for the trials with these indices."""

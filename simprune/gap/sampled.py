@@ -16,7 +16,7 @@ class Sampled(AbstractGapEstimator):
     """Largest gap over ``samples`` uniform points of the unit sphere (the origin among them if F(0) may be non-zero)."""
 
     name: ClassVar[str] = "sampled"
-    side: ClassVar[Literal["lower", "upper"]] = "lower"
+    side: ClassVar[Literal["lower", "upper", "both"]] = "lower"
     samples: int = 64
 
     def __post_init__(self) -> None:

@@ -32,7 +32,7 @@ class Semidefinite(AbstractGapEstimator):
     """
 
     name: ClassVar[str] = "semidefinite"
-    side: ClassVar[Literal["lower", "upper"]] = "upper"
+    side: ClassVar[Literal["lower", "upper", "both"]] = "upper"
     steps: int = 16
     first: int | None = None
 

@@ -21,7 +21,7 @@ class Spectral(AbstractGapEstimator):
     """
 
     name: ClassVar[str] = "spectral"
-    side: ClassVar[Literal["lower", "upper"]] = "upper"
+    side: ClassVar[Literal["lower", "upper", "both"]] = "upper"
     first: int | None = None
 
     def __post_init__(self) -> None:

@@ -42,6 +42,11 @@ class AbstractActivation(Registered, ABC):
         return math.inf
 
     @property
+    def third_bound(self) -> float:
+        """Bound of |s'''|, infinite where s has a kink."""
+        return 0.0 if self.is_linear else math.inf
+
+    @property
     def parameter(self) -> float:
         """The one number the scalars may depend on."""
         return 0.0
@@ -173,6 +178,10 @@ class Tanh(AbstractActivation):
     def curvature(self) -> float:
         return 0.7698003589195011
 
+    @property
+    def third_bound(self) -> float:
+        return 2.0
+
     @staticmethod
     def scalar(z: float, parameter: float) -> float:
         return tanh(z)
@@ -210,6 +219,10 @@ class Sigmoid(AbstractActivation):
     def curvature(self) -> float:
         return 0.09622504486493764
 
+    @property
+    def third_bound(self) -> float:
+        return 0.125
+
     @staticmethod
     def scalar(z: float, parameter: float) -> float:
         return 0.5 + 0.5 * tanh(0.5 * z)
@@ -242,6 +255,10 @@ class CentredSigmoid(AbstractActivation):
     @property
     def curvature(self) -> float:
         return 0.09622504486493764
+
+    @property
+    def third_bound(self) -> float:
+        return 0.125
 
     @staticmethod
     def scalar(z: float, parameter: float) -> float:
