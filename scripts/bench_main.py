@@ -4,6 +4,7 @@ import sys
 
 import bench_analysis
 import bench_certificates
+import bench_exact
 import bench_kernels
 import bench_runs
 import bench_trials
@@ -21,6 +22,7 @@ SECTIONS = {
     "certificates": bench_certificates.certificates,
     "tried": bench_tried.tried,
     "costs": bench_certificates.certificate_costs,
+    "exact": bench_exact.exact,
     "bounds": bench_certificates.bounds,
     "start": bench_runs.start_up,
     "dask": bench_runs.scheduling,

@@ -396,6 +396,10 @@ class CudaOps:
         """Return certified gaps of the semidefinite relaxation, proved on the host."""
         return self._twin.semidefinite_gap(self._twin.pruned_by(self.masks(pruned)), norms, wanted, steps=steps)
 
+    def exact_gap(self, pruned: CudaPruned, floors: Doubles, *, tolerance: float, cells: int) -> tuple[Doubles, Array]:
+        """Return certified gaps of the branch and bound and the best inputs, found on the host."""
+        return self._twin.exact_gap(self._twin.pruned_by(self.masks(pruned)), floors, tolerance=tolerance, cells=cells)
+
     def bias_norms(self) -> tuple[float, ...]:
         """Return upper bounds of the bias norms."""
         rows = np.cumsum(self.network.widths[1:-1])

@@ -203,6 +203,9 @@ class ExplicitOps(HostColumns):
         """Return the certified gap of the semidefinite relaxation (plain networks of at least two layers)."""
         return np.array([pair_bound(self.pair, self.ball.radius, self.at_center.z, self.at_center.dz, norms, steps=steps)])
 
+    def exact_gap(self, pruned: Any, floors: Doubles, *, tolerance: float, cells: int) -> tuple[Doubles, Array]:
+        raise NotImplementedError("the bracket of a pair does not take the exact estimator")
+
     def _traced_errors(self, x: Doubles) -> list[Errors]:
         found = []
         h = self._images(x[:, None].copy())

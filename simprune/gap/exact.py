@@ -44,6 +44,10 @@ class Exact(AbstractGapEstimator):
 
     def check(self, network: NetworkSpec) -> None:
         """Refuse a network that sees too many directions."""
+        if network.chain is not None:
+            raise InputError(
+                "the exact estimator needs dense layers only, got convolutions or pooling; take ascent with spectral"
+            )
         inputs, hidden = network.widths[0], network.widths[1]
         if min(inputs, 2 * hidden) > MOST_INPUTS:
             raise InputError(

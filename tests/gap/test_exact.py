@@ -25,6 +25,7 @@ def rows(backend, case, *, stop, trained=None):
     return found, pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [cls() for cls in ACTIVATIONS], ids=lambda a: a.name)
 @pytest.mark.parametrize("widths", [(2, 6, 5, 4), (3, 5, 4), (2, 7, 3)], ids=str)
 def test_both_sides_hold_the_brute_forced_supremum_and_are_close(backend, activation, widths):
@@ -37,6 +38,7 @@ def test_both_sides_hold_the_brute_forced_supremum_and_are_close(backend, activa
         assert found["gap_lower"][trial] <= high * (1.0 + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [ReLU(), Tanh(), Sigmoid()], ids=lambda a: a.name)
 def test_biases_are_carried(backend, activation):
     trained = trained_network((2, 6, 5, 3), bias=0.8)
@@ -70,6 +72,7 @@ def test_few_hidden_units_see_few_directions_of_many_inputs(hidden):
         assert 0.9 * found["gap_lower"][trial] <= attained <= found["gap_upper"][trial]
 
 
+@pytest.mark.slow
 def test_backends_cut_the_same_boxes():
     for widths, activation in (((3, 7, 6, 4), ReLU()), ((3, 7, 6, 4), Tanh()), ((20, 1, 5, 3), ReLU())):
         case = point(widths, activation=activation, rule=BernoulliPruning(alpha=0.2), estimators=EXACT)
@@ -112,6 +115,8 @@ def test_tiny_gaps_are_resolved():
 def test_networks_that_see_too_much_are_refused():
     with pytest.raises(InputError, match="at most 6 inputs or at most 3 units in the first hidden layer, got widths"):
         point((7, 4, 3), estimators=EXACT)
+    with pytest.raises(InputError, match="needs dense layers only"):
+        Exact().check(CHAIN)
     with pytest.raises(InputError, match=r"tolerance must lie in \[1e-6, 1\], got 0"):
         Exact(tolerance=0.0)
     with pytest.raises(InputError, match="cells must lie in"):
