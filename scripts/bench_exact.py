@@ -47,4 +47,9 @@ def exact() -> None:
             ratios.append(float(columns["gap_upper"][0] / columns["gap_lower"][0]))
         name = f"{'-'.join(map(str, widths))} {activation.name}"
         told = f"{np.median(seconds):.3g} s a trial (largest {max(seconds):.3g} s), at most {max(ratios):.4f}"
-        row(name, told, "upper / lower 1.0101" if widths[0] <= 4 else "", met=max(ratios) <= 1.0101 if widths[0] <= 4 else None)
+        row(
+            name,
+            told,
+            "upper / lower 1.0101" if widths[0] <= 4 else "",
+            met=max(ratios) <= 1.0101 if widths[0] <= 4 else None,
+        )

@@ -120,6 +120,7 @@ def _search(problem, floor, limits, heap, order, work, witness):
             if heap[top, n + 1 + j] > heap[top, n + 1 + axis]:
                 axis = j
         heap[top, n + 1 + axis] *= 0.5
+        parent = heap[top, 0]
         heap[used] = heap[top]
         heap[top, 1 + axis] -= heap[top, n + 1 + axis]
         heap[used, 1 + axis] += heap[top, n + 1 + axis]
@@ -129,7 +130,7 @@ def _search(problem, floor, limits, heap, order, work, witness):
             nearest = 0.0
             for j in range(n):
                 nearest += max(np.abs(cell[0][j]) - cell[1][j], 0.0) ** 2
-            heap[spot, 0] = _largest(work[3][:d_out], cell, t, cut) if nearest <= OUTSIDE else 0.0
+            heap[spot, 0] = min(parent, _largest(work[3][:d_out], cell, t, cut)) if nearest <= OUTSIDE else 0.0
         _sift_down(heap, order, size)
         order[size] = used
         _sift_up(heap, order, size)

@@ -88,7 +88,8 @@ def certified_supremum(problem: Problem, floor: float, *, tolerance: float, cell
             middle[axis] += side * half[axis]
             nearest = np.maximum(np.abs(middle) - half, 0.0)
             if nearest @ nearest <= OUTSIDE:
-                heapq.heappush(heap, (-_bound(problem, middle, half), count + (side > 0), middle, half))
+                bound = min(-top, _bound(problem, middle, half))
+                heapq.heappush(heap, (-bound, count + (side > 0), middle, half))
     return max(-heap[0][0], best), witness
 
 
