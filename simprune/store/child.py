@@ -25,14 +25,13 @@ class Ended:
 def run_module(module: str, arguments: Sequence[str], *, seconds: float | None = None) -> Ended:
     """Run ``python -m module`` with this installation, ended after ``seconds``; OSError if it cannot be started."""
     root = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {
-        # The module is found here and nowhere else: not in the folder where the command was typed.
-        "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-        "OPENBLAS_NUM_THREADS": "1",
-        # No filter is loaded from files.
-        "HDF5_PLUGIN_PRELOAD": "::",
-    }
-    command = [sys.executable, "-P", "-m", module, *arguments]
+    # The module is found where this one was, after everything installed, and not in the folder where the command was typed.
+    start = (
+        f"import runpy, sys; sys.path.append({root!r}); runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    )
+    command = [sys.executable, "-P", "-c", start, *arguments]
+    # One thread is enough, and no filter is loaded from files.
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -25,6 +25,7 @@ from simprune.store.packed import PackedSource
 from simprune.store.plain import sizes
 from simprune.store.source import AbstractSource
 
+STATM = Path("/proc/self/statm")
 MEMORY_BYTES = 128 << 20
 MEMORY_A_BYTE = 16
 SECONDS = 0.5
@@ -66,12 +67,12 @@ def _first_rows(source: AbstractSource) -> None:
 def limit(path: Path) -> None:
     """Take away memory and time: what the imports took, and ten times what a good file of this size needs."""
     found = sizes(path)
-    with open("/proc/self/statm") as statm:
-        used = int(statm.read().split()[0]) * resource.getpagesize()
     described = sum(n for name, n in found.items() if name.endswith(".json") or path.is_file())
     networks_bytes = max((n for name, n in found.items() if name.endswith(".npz")), default=0)
-    memory = used + MEMORY_BYTES + MEMORY_A_BYTE * (described + networks_bytes)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    if STATM.exists():  # elsewhere than on Linux there is no telling what the imports took
+        used = int(STATM.read_text().split()[0]) * resource.getpagesize()
+        memory = used + MEMORY_BYTES + MEMORY_A_BYTE * (described + networks_bytes)
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     n_bytes = sum(found.values())
     seconds = SECONDS + SECONDS_A_BYTE * min(n_bytes, STRUCTURE_BYTES) + SECONDS_A_BYTE_OF_ROWS * n_bytes
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds) + 2, math.ceil(seconds) + 3))

@@ -28,7 +28,8 @@ def test_twenty_kills_lose_nothing():
     command = [sys.executable, "-m", "soak_main", "20", "--lanes", "2", "--seed", "5"]
     done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, check=False, timeout=800)
     assert done.returncode == 0, done.stdout + done.stderr
-    counted = {line.split("  ", 1)[1].strip(): int(line.split()[0]) for line in done.stdout.splitlines()[1:]}
+    told = [line.split(maxsplit=1) for line in done.stdout.splitlines()[1:]]
+    counted = {name: int(number) for number, name in told}
     assert sum(n for name, n in counted.items() if name.startswith("killed")) == 20
     assert sum(n for name, n in counted.items() if not name.startswith("killed")) == 0
 
