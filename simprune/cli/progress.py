@@ -38,6 +38,14 @@ def reporter(stop: "StopRequest", *, news: News, form: str = "auto", stopping: s
         yield PlainLines(stop, news=news, stopping=stopping)
 
 
+def notice(text: str, *, form: str) -> None:
+    """Tell one thing in the form of the progress."""
+    if form == "json":
+        _print({"format": FORMAT, "event": "notice", "text": text})
+    else:
+        click.echo(text, err=True)
+
+
 class _Lines:
     """Tells messages as they come, a snapshot at the start, when one is due, and at the end."""
 
@@ -88,7 +96,7 @@ class PlainLines(_Lines):
         return min(max(FIRST_SECONDS, GROWTH * elapsed), MOST_SECONDS)
 
     def notice(self, text: str) -> None:
-        click.echo(text, err=True)
+        notice(text, form="auto")
 
     def snapshot(self, progress: "Progress") -> None:
         click.echo(sentence(progress), err=True)
@@ -105,7 +113,7 @@ class JsonLines(_Lines):
         return JSON_SECONDS
 
     def notice(self, text: str) -> None:
-        _print({"format": FORMAT, "event": "notice", "text": text})
+        notice(text, form="json")
 
     def snapshot(self, progress: "Progress") -> None:
         digests = {point.point.digest()[:16]: point for point in progress.points}

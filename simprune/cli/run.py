@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from simprune.cli.endings import MEND, STOPPED
+from simprune.cli.progress import FORMS
 
 if TYPE_CHECKING:
     from simprune.engine import RunReport
@@ -20,9 +21,7 @@ MAX_TOLD = 20
 @click.option("--backend", default="auto", show_default=True, help="auto, cpu, reference or cuda.")
 @click.option("--scheduler", default="local", show_default=True, help="local, serial, or a Dask address tcp://host:port.")
 @click.option("--workers", type=int, help="Worker processes (local) or threads (serial); all processors if left out.")
-@click.option(
-    "--progress", "form", type=click.Choice(["auto", "json"]), default="auto", help="auto, or JSON lines on stderr."
-)
+@click.option("--progress", "form", type=click.Choice(FORMS), default="auto", help="auto, or JSON lines on stderr.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be computed, and compute nothing.")
 def run(
     design: Path, *, results: Path | None, backend: str, scheduler: str, workers: int | None, form: str, dry_run: bool
@@ -34,7 +33,7 @@ def run(
     """
     from simprune import api
     from simprune.cli.forecast import forecast
-    from simprune.cli.progress import reporter
+    from simprune.cli.progress import notice, reporter
     from simprune.design.file import load_design
     from simprune.engine import StopRequest
 
@@ -59,7 +58,7 @@ def run(
             workers=workers,
             progress=show,
             stop=stop,
-            notice=lambda text: click.echo(f"damaged: {text}", err=True),
+            notice=lambda text: notice(f"damaged: {text}", form=form),
         )
     given = {"-o": results, "--backend": backend, "--scheduler": scheduler, "--workers": workers}
     again = shlex.join(["simprune", "run", str(design), *(text for pair in given.items() for text in _option(*pair))])

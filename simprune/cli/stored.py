@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from simprune.cli.progress import FORMS
 from simprune.model.errors import InputError
 
 RESULTS = click.argument("results", type=click.Path(path_type=Path))
@@ -13,9 +14,7 @@ MAX_TOLD = 20
 @click.command(short_help="Tell what results hold.")
 @RESULTS
 @click.option("--watch", "watching", is_flag=True, help="Follow the run that is writing RESULTS; reads only.")
-@click.option(
-    "--progress", "form", type=click.Choice(["auto", "json"]), default="auto", help="With --watch: auto, or JSON lines."
-)
+@click.option("--progress", "form", type=click.Choice(FORMS), default="auto", help="With --watch: auto, or JSON lines.")
 def info(results: Path, *, watching: bool, form: str) -> None:
     """Tell what RESULTS hold: points, trials, what failed, and what made them.
 

@@ -188,8 +188,11 @@ def test_rows_of_an_earlier_run_are_counted(tmp_path):
     path.write_text(STUDY + "[analysis]\nepsilon = 0.5\n")
     call("run", path, "-o", tmp_path / "r", *FAST)
     path.write_text(path.read_text().replace("trials = 6", "trials = 9"))
+    segment = next((tmp_path / "r" / "segments").iterdir())
+    segment.write_bytes(segment.read_bytes()[:-1])
     result = call("run", path, "-o", tmp_path / "r", "--progress", "json", *FAST)
     events = [json.loads(line) for line in result.stderr.splitlines()]
+    assert events[0]["text"].startswith(f"damaged: {segment.name}")
     last = {point["point"]: point for event in events for point in event.get("points", ())}
     assert {point["interval"]["trials"] for point in last.values()} == {9}
 
