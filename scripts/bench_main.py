@@ -5,6 +5,7 @@ import sys
 import bench_analysis
 import bench_certificates
 import bench_exact
+import bench_conv
 import bench_kernels
 import bench_runs
 import bench_trials
@@ -24,6 +25,7 @@ SECTIONS = {
     "costs": bench_certificates.certificate_costs,
     "exact": bench_exact.exact,
     "bounds": bench_certificates.bounds,
+    "conv": bench_conv.convolutions,
     "start": bench_runs.start_up,
     "dask": bench_runs.scheduling,
     "memory": bench_runs.memory,

@@ -14,7 +14,8 @@ from simprune.rng import canonical_json
 class Family:
     """Points (by index, in ascending width) whose marked widths grow in proportion while all else is equal.
 
-    ``widths`` holds each point's d, the first growing width; ``pattern`` is e.g. ``d-d-d`` or ``784-d-d-10``.
+    ``widths`` holds each point's d, the first growing width; ``pattern`` is e.g. ``d-d-d`` or ``784-d-d-10``. The widths of
+    a network with convolutions are its numbers of channels.
     """
 
     members: tuple[int, ...]
@@ -26,7 +27,13 @@ class Family:
 def setting(point: Point) -> bytes:
     """Return what points must share to differ only in width, as canonical JSON."""
     described = point.to_dict()
-    described["network"] = described["network"] | {"widths": point.network.depth}
+    network = described["network"]
+    if "layers" in network:
+        sizes = ("channels", "width")
+        alike = [{key: value for key, value in layer.items() if key not in sizes} for layer in network["layers"]]
+        described["network"] = network | {"input": network["input"][1:], "layers": alike}
+    else:
+        described["network"] = network | {"widths": point.network.depth}
     return canonical_json(described)
 
 
@@ -48,7 +55,7 @@ def families(points: Sequence[Point]) -> tuple[Family, ...]:
 
 
 def _of_group(points: Sequence[Point], group: tuple[int, ...]) -> list[Family]:
-    widths = {i: points[i].network.widths for i in group}
+    widths = {i: points[i].network.channels for i in group}
     patterns = {tuple(a != b for a, b in zip(widths[i], widths[j], strict=True)) for i, j in combinations(group, 2)}
     members: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for growing in sorted(patterns, reverse=True):

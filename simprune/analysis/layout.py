@@ -46,7 +46,7 @@ def arrange(points: Sequence[Point]) -> Arrangement:
 
 
 def _sorted(points: Sequence[Point], members: list[int], label: str) -> list[int]:
-    return sorted(members, key=lambda i: points[i].network.widths) if label == "widths" else members
+    return sorted(members, key=lambda i: points[i].network.channels) if label == "widths" else members
 
 
 def table(

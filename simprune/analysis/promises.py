@@ -94,14 +94,13 @@ class Promises:
         network, rule = point.network, point.rule
         if network.distribution is None:
             return Refused(reason="the weights are fixed: the theory is about random ones")
-        if network.chain is not None:
-            return Refused(reason="the network has convolutions or pooling: see its certificates")
         level = 1.0 - self.delta
         bound = apriori_bound(network, rule, delta=self.delta)
         form = closed_form(network, rule, delta=self.delta)
         square = len(set(network.widths)) == 1
         formula = form.gap(network.widths[0]) if form and square else math.inf
         elementary = formula if math.isfinite(formula) else None
+        asked = epsilons if network.chain is None else ()
         attained = quantile(lower, level, error=ERROR)
         product = quantile(products, level, error=ERROR) if len(products) else None
         return PointPromise(
@@ -117,7 +116,7 @@ class Promises:
             exceeded=_above(upper, bound.gap),
             exceeded_surely=_above(lower, bound.gap),
             ledger=_ledger(network, rule, bound, attained.value, product.value if product else None, elementary),
-            widths=tuple(WidthAsked(epsilon=e, minimal=self._width(network, rule, e)) for e in epsilons if e > 0.0),
+            widths=tuple(WidthAsked(epsilon=e, minimal=self._width(network, rule, e)) for e in asked if e > 0.0),
         )
 
     def _width(self, network: NetworkSpec, rule: AbstractPruningRule, epsilon: float) -> MinimalWidth:

@@ -60,6 +60,12 @@ def _notes(summary: Summary) -> str:
             "A trained target is one fixed network: probabilities and quantiles are over random masks and random starts. "
             "Magnitude pruning of it has one true gap; the spread of its attained values is that of the search alone."
         )
+    if any(p.point.rule.whole_rows for p in summary.points):
+        notes.append("Whole filters or neurons go: a pruned one does not shrink as the width grows, and no rate is claimed.")
+    if any(p.point.network.chain is not None for p in summary.points):
+        notes.append(
+            "Convolutions: widths are numbers of channels; bounds are this project's own, and no exponent is claimed."
+        )
     for p in summary.points:
         if p.count_errors:
             notes.append(f"ERROR: {p.count_errors} rows of point {p.digest[:12]} do not hold the demanded n_pruned.")

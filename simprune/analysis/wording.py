@@ -6,6 +6,7 @@ from itertools import groupby
 from simprune.analysis.estimates import Interval, Refused
 from simprune.analysis.quantiles import QuantileEstimate
 from simprune.design.point import Point
+from simprune.model.layers import Chain, Conv2d, Flatten
 from simprune.model.network import FixedTarget
 
 
@@ -67,6 +68,28 @@ def widths_text(widths: Sequence[int]) -> str:
     return "-".join(f"{width}*{count}" if count > 1 else f"{width}" for width, count in runs)
 
 
+def layers_text(chain: Chain) -> str:
+    """Return the layers in short, without their sizes.
+
+    >>> from simprune.model.layers import Conv2d, Dense, Flatten, MaxPool
+    >>> pool = MaxPool(kernel=(2, 2), stride=(2, 2))
+    >>> layers = (Conv2d(channels=8, kernel=(3, 3), stride=(2, 2)), pool, Flatten(), Dense(width=10))
+    >>> layers_text(Chain(input=(1, 8, 8), layers=layers))
+    '8x8 image, conv 3x3 stride 2x2, max_pool 2x2, dense'
+    """
+    told = ["x".join(map(str, chain.input[1:])) + " image"]
+    for layer in chain.layers:
+        fields, name = layer.to_dict(), "conv" if isinstance(layer, Conv2d) else layer.name
+        kernel, stride = fields.get("kernel", []), fields.get("stride", [])
+        words = [name, *([f"{kernel[0]}x{kernel[1]}"] if kernel else [])]
+        usual = [1, 1] if isinstance(layer, Conv2d) else kernel
+        words += [f"stride {stride[0]}x{stride[1]}"] if stride != usual else []
+        words += [f"{fields['groups']} groups"] if fields.get("groups", 1) > 1 else []
+        words += ["circular"] if fields.get("circular") else []
+        told += [] if isinstance(layer, Flatten) else [" ".join(words)]
+    return ", ".join(told)
+
+
 def amount_text(point: Point) -> str:
     """Return how much the rule prunes, as the design says it."""
     rule = point.rule
@@ -92,8 +115,8 @@ def facts(point: Point) -> dict[str, str]:
     return {
         "rule": f"{point.rule.name} pruning",
         "amount": amount_text(point),
-        "depth": f"depth {network.depth}",
-        "widths": widths_text(network.widths),
+        "depth": f"depth {network.depth}" + (f" ({layers_text(network.chain)})" if network.chain else ""),
+        "widths": widths_text(network.channels),
         "activation": activation if network.depth > 1 else "no activation",
         "weights": weights,
         "estimators": " + ".join(sorted(estimators)),

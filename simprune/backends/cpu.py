@@ -10,14 +10,15 @@ import numpy.typing as npt
 
 from simprune.backends import batch, certificates, evaluation, exact, semidefinite
 from simprune.backends.base import AbstractBackend, HostColumns, Trial, Trials
+from simprune.backends.conv_cpu import ConvOps, conv_batch_size, rebuild_conv
 from simprune.backends.elementwise import CODES
+from simprune.backends.filters import row_energies, row_entries, smallest_rows
 from simprune.backends.memory import keep_freed_memory
 from simprune.backends.sampling import LAW_CODES, sphere_inputs
 from simprune.backends.selection import bracket
 from simprune.design.point import Point
 from simprune.gap.base import LayerNorms
 from simprune.gap.semidefinite import slope_bound
-from simprune.model.errors import InputError
 from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
 from simprune.rng import Purpose, stream
@@ -153,12 +154,28 @@ class CpuOps(HostColumns):
         """Prune the batch by every rule; exact rules with the same score share one pass over the keys."""
         lists = {}
         for is_random in (False, True):
-            exact = [rule for rule in rules if rule.exact_count and rule.is_random is is_random]
+            exact = [r for r in rules if r.exact_count and r.is_random is is_random and not r.whole_rows]
             lists[is_random] = self._candidates(exact, self._mask_keys if is_random else self._keys) if exact else None
-        return [
-            self._prune_exactly(rule, lists[rule.is_random]) if rule.exact_count else self._prune_each(rule, tight=True)
-            for rule in rules
-        ]
+        return [self._pruned(rule, lists[rule.is_random]) for rule in rules]
+
+    def _pruned(self, rule: AbstractPruningRule, candidates: Candidates | None) -> CpuPruned:
+        if rule.whole_rows:
+            return self._prune_rows(rule)
+        return self._prune_exactly(rule, candidates) if rule.exact_count else self._prune_each(rule, tight=True)
+
+    def _prune_rows(self, rule: AbstractPruningRule) -> CpuPruned:
+        counts = [rule.n_pruned_of(shape, layer) for layer, shape in enumerate(self.network.shapes)]
+        pruned, first = self._room_for(counts), 0
+        for layer, shape in enumerate(self.network.shapes):
+            at, spot = int(self._layout.at[layer]), slice(int(pruned.room[layer]), int(pruned.room[layer + 1]))
+            weights = self.weights[:, at : at + shape[0] * shape[1]]
+            scores = self._mask_keys[:, at : at + shape[0]] if rule.is_random else row_energies(weights, shape)
+            gone = smallest_rows(scores, rule.n_pruned(shape[0], layer))
+            starts, columns, values, pruned.threshold[:, layer] = row_entries(weights, shape, gone)
+            pruned.starts[:, first : first + shape[0] + 1] = starts
+            pruned.columns[:, spot], pruned.values[:, spot], pruned.n_pruned[:, layer] = columns, values, counts[layer]
+            first += shape[0] + 1
+        return pruned
 
     def _candidates(self, rules: Sequence[AbstractPruningRule], keys: Array) -> Candidates:
         counts = np.full((self.n_trials, self.network.depth), -1, dtype=np.int64)
@@ -332,20 +349,24 @@ class CpuBackend(AbstractBackend):
 
     name: ClassVar[str] = "cpu"
 
-    def open(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> CpuOps:
+    def open(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> CpuOps | ConvOps:
         """Sample the targets of a micro-batch."""
-        if point.network.chain is not None:
-            raise InputError("this version computes fully connected networks only, got convolutions or pooling")
         keep_freed_memory()
+        if point.network.chain is not None:
+            return ConvOps(point, trials, trained)
         return CpuOps(point, trials, trained)
 
     def batch_size(self, point: Point) -> int:
         """Return how many trials' weights, keys and transposes fill the cache."""
+        if point.network.chain is not None:
+            return conv_batch_size(point.network, point.precision)
         size = 3 * np.dtype(point.precision).itemsize * sum(point.network.n_weights)
         return max(1, min(MAX_BATCH, CACHE_BYTES // size))
 
     def rebuild(self, point: Point, trial: int, trained: TrainedNetwork | None) -> Trial:
         """Return weights and masks of one trial."""
+        if point.network.chain is not None:
+            return rebuild_conv(point, trial, trained)
         ops = CpuOps(point, np.array([trial], dtype=np.int64), trained)
         pruned = ops.prune([point.rule])[0]
         weights, masks, first = [], [], 0

@@ -14,6 +14,7 @@ from simprune.backends import reference_passes as passes
 from simprune.backends import reference_sampling as sampling
 from simprune.backends import reference_semidefinite as semidefinite
 from simprune.backends.base import AbstractBackend, BatchOps, HostColumns, Trial, Trials
+from simprune.backends.reference_conv_ops import ConvReferenceOps
 from simprune.backends.reference_passes import Moved, Passed
 from simprune.design.point import Point
 from simprune.gap.base import Array, Doubles, LayerNorms
@@ -155,12 +156,23 @@ class ReferenceOps(HostColumns):
         )
 
     def _mask(self, rule: AbstractPruningRule, layer: int, row: int) -> npt.NDArray[np.bool_]:
+        if rule.whole_rows:
+            return self._row_mask(rule, layer, row)
         weight_keys = self.keys[layer][row]
         bits = sampling.KEY_BITS[self.point.precision]
         address = {"trial": int(self.trials[row]), "count": len(weight_keys), "bits": bits}
         mask_keys, _ = sampling.rank_keys(self.point.key, Purpose.MASK, layer, **address)
         mask = sampling.kept(rule, weight_keys, mask_keys, layer=layer, bits=bits)
         return mask.reshape(self.network.shapes[layer])
+
+    def _row_mask(self, rule: AbstractPruningRule, layer: int, row: int) -> npt.NDArray[np.bool_]:
+        matrix = self.weights[layer][row]
+        address = {"trial": int(self.trials[row]), "count": len(matrix), "bits": sampling.KEY_BITS[self.point.precision]}
+        random_keys, _ = sampling.rank_keys(self.point.key, Purpose.MASK, layer, **address)
+        scores = random_keys if rule.is_random else np.sum(matrix**2, axis=1)
+        mask = np.ones(matrix.shape, dtype=np.bool_)
+        mask[np.argsort(scores, kind="stable")[: rule.n_pruned(len(matrix), layer)]] = False
+        return mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,37 +182,40 @@ class ReferenceBackend(AbstractBackend):
     name: ClassVar[str] = "reference"
 
     def open(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> BatchOps:
-        if point.network.chain is not None:
-            raise InputError("this version computes fully connected networks only, got convolutions or pooling")
-        if isinstance(point.network.target, SampledTarget):
-            stored, biases, keys = _sampled(point, point.network.target, trials)
-        else:
-            stored, biases, keys = _fixed(point, trials, trained)
-        return ReferenceOps(point=point, trials=trials, stored=stored, biases=biases, keys=keys)
+        ops = _opened(point, trials, trained)
+        return ops if point.network.chain is None else ConvReferenceOps(base=ops)
 
     def batch_size(self, point: Point) -> int:
         return 8
 
     def rebuild(self, point: Point, trial: int, trained: TrainedNetwork | None) -> Trial:
-        ops = self.open(point, np.array([trial], dtype=np.int64), trained)
-        assert isinstance(ops, ReferenceOps)
+        ops = _opened(point, np.array([trial], dtype=np.int64), trained)
         (pruned,) = ops.prune([point.rule])
-        target = tuple(w[0].copy() for w in ops.stored)
-        masks = tuple(mask[0] for mask in pruned.masks)
+        shapes = point.network.weight_shapes
+        target = tuple(w[0].reshape(shape).copy() for w, shape in zip(ops.stored, shapes, strict=True))
+        masks = tuple(mask[0].reshape(shape) for mask, shape in zip(pruned.masks, shapes, strict=True))
         left = tuple(np.where(mask, w, np.zeros((), w.dtype)) for w, mask in zip(target, masks, strict=True))
         return Trial(target=target, pruned=left, masks=masks, biases=tuple(b.astype(point.precision) for b in ops.biases))
 
 
-def _sampled(point: Point, target: SampledTarget, trials: Trials) -> tuple[Layers, Layers, tuple[sampling.Words, ...]]:
+def _opened(point: Point, trials: Trials, trained: TrainedNetwork | None) -> ReferenceOps:
+    if isinstance(point.network.target, SampledTarget):
+        stored, biases, keys = _sampled(point, trials)
+    else:
+        stored, biases, keys = _fixed(point, trials, trained)
+    return ReferenceOps(point=point, trials=trials, stored=stored, biases=biases, keys=keys)
+
+
+def _sampled(point: Point, trials: Trials) -> tuple[Layers, Layers, tuple[sampling.Words, ...]]:
     stored, keys = [], []
-    for layer, shape in enumerate(point.network.shapes):
+    for layer in range(point.network.depth):
         drawn = [
-            sampling.sampled_layer(target.distribution, shape, point.key, layer=layer, trial=t, precision=point.precision)
+            sampling.sampled_layer(point.network, point.key, layer=layer, trial=t, precision=point.precision)
             for t in trials.tolist()
         ]
         stored.append(np.stack([weights for weights, _ in drawn]))
         keys.append(np.stack([k for _, k in drawn]))
-    return tuple(stored), tuple(np.zeros(width) for width in point.network.widths[1:]), tuple(keys)
+    return tuple(stored), tuple(np.zeros(shape) for shape in point.network.bias_shapes), tuple(keys)
 
 
 def _fixed(
@@ -210,12 +225,14 @@ def _fixed(
     if trained is None or not isinstance(target, FixedTarget) or trained.sha256 != target.sha256:
         came = "none" if trained is None else trained.origin
         raise InputError(f"a fixed target must come with the weights that its sha256 names, got {came}; load that file")
-    if trained.widths != point.network.widths:
+    if (trained.widths, trained.chain) != (point.network.widths, point.network.chain):
         raise InputError(
-            f"widths must be those of {trained.origin}, {list(trained.widths)}, got {list(point.network.widths)}; mend them"
+            f"widths and layers must be those of {trained.origin}, widths {list(trained.widths)}, "
+            f"got {list(point.network.widths)}; mend them"
         )
     rows = (len(trials), 1, 1)
-    stored = tuple(np.tile(w.astype(point.precision), rows) for w in trained.weights)
+    pairs = zip(trained.weights, point.network.shapes, strict=True)
+    stored = tuple(np.tile(w.astype(point.precision).reshape(shape), rows) for w, shape in pairs)
     biases = tuple(b.astype(point.precision).astype(np.float64) for b in trained.biases)
     keys = tuple(np.stack([sampling.keys_of_values(w) for w in layer]) for layer in stored)
     return stored, biases, keys

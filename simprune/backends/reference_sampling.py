@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simprune.model.distributions import AbstractDistribution
+from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
 from simprune.model.scalars import half_normal_quantile
 from simprune.rng import BLOCK, MULTIPLIERS, PLANE, WEYL, Purpose, stream
@@ -68,13 +68,15 @@ def magnitudes(law: Callable[[float, float], float], keys: Words, bits: int) -> 
 
 
 def sampled_layer(
-    law: AbstractDistribution, shape: tuple[int, int], key: Key, *, layer: int, trial: int, precision: str
+    network: NetworkSpec, key: Key, *, layer: int, trial: int, precision: str
 ) -> tuple[npt.NDArray[Any], Words]:
     """Return one layer's weights ``[d_out, d_in]`` in ``precision`` and the keys ``[d_out * d_in]`` that rank them."""
+    law, shape = network.distribution, network.shapes[layer]
+    assert law is not None
     count = shape[0] * shape[1]
     bits = KEY_BITS[precision]
     keys, negative = rank_keys(key, Purpose.WEIGHT, layer, trial=trial, count=count, bits=bits)
-    size = law.scale(*shape) * magnitudes(law.magnitude, keys, bits)
+    size = network.scales[layer] * magnitudes(law.magnitude, keys, bits)
     weights = np.where(negative, -size, size).astype(precision).reshape(shape)
     return weights, keys if law.is_continuous else np.zeros_like(keys)
 

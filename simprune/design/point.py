@@ -56,7 +56,7 @@ class Point:
     @property
     def n_pruned(self) -> tuple[int, ...]:
         """Number of pruned weights of each layer (for the bernoulli rule: the expected number)."""
-        return tuple(self.rule.n_pruned(n, layer) for layer, n in enumerate(self.network.n_weights))
+        return tuple(self.rule.n_pruned_of(shape, layer) for layer, shape in enumerate(self.network.shapes))
 
     @property
     def keeps_witness(self) -> bool:

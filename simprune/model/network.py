@@ -103,6 +103,11 @@ class NetworkSpec:
         return tuple(stage.matrix_shape for stage in self.weighted)
 
     @property
+    def channels(self) -> tuple[int, ...]:
+        """The widths as one counts them: of images the channels, of vectors the numbers."""
+        return (self.input_shape[0], *(rows for rows, _ in self.shapes))
+
+    @property
     def weight_shapes(self) -> tuple[Shape, ...]:
         """Shapes of the weights: ``(d_out, d_in)`` of a matrix, ``(c_out, c_in / groups, kh, kw)`` of a kernel."""
         return self.shapes if self.chain is None else tuple(stage.weight_shape for stage in self.weighted)

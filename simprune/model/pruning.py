@@ -47,6 +47,8 @@ class AbstractPruningRule(Registered, ABC):
     score: ClassVar[str]
     is_random: ClassVar[bool] = False
     exact_count: ClassVar[bool] = True
+    whole_rows: ClassVar[bool] = False
+    """Whether whole neurons and filters (rows of a kernel as a matrix) go, so that amounts count them."""
 
     def __post_init__(self) -> None:
         if (self.alpha is None) == (self.pruned_fraction is None):
@@ -69,8 +71,13 @@ class AbstractPruningRule(Registered, ABC):
                 f"got {len(amount)}; add or remove entries"
             )
 
+    def n_pruned_of(self, shape: tuple[int, int], layer: int) -> int:
+        """Return the number of weights that go from layer ``layer`` with a matrix (or kernel) ``(rows, columns)``."""
+        rows, columns = shape
+        return self.n_pruned(rows, layer) * columns if self.whole_rows else self.n_pruned(rows * columns, layer)
+
     def n_pruned(self, n_weights: int, layer: int) -> int:
-        """Return the number of weights that go from layer ``layer`` (0-based) of ``n_weights`` weights."""
+        """Return the number of units (weights, or whole rows) that go from layer ``layer`` (0-based) of ``n_weights``."""
         if self.alpha is not None:
             return n_pruned_for_alpha(n_weights, _at(self.alpha, layer))
         assert self.pruned_fraction is not None
@@ -118,4 +125,33 @@ class BernoulliPruning(AbstractPruningRule):
     exact_count: ClassVar[bool] = False
 
 
-RULES: tuple[type[AbstractPruningRule], ...] = (MagnitudePruning, RandomPruning, BernoulliPruning)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterMagnitudePruning(AbstractPruningRule):
+    """Prune the filters (of a matrix: the neurons, its rows) of smallest Euclidean norm of every layer; biases stay.
+
+    The theory's non-vanishing case: a pruned row has norm about K sqrt(d_in / max(d_out, d_in)) std, for any choice. Norms
+    are compared in float64, so backends whose weights differ in the last bit may rank near ties differently.
+    """
+
+    name: ClassVar[str] = "filter_magnitude"
+    score: ClassVar[str] = "row"
+    whole_rows: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterRandomPruning(AbstractPruningRule):
+    """Prune a uniformly random subset of the filters (of a matrix: the neurons) of every layer; non-vanishing as well."""
+
+    name: ClassVar[str] = "filter_random"
+    score: ClassVar[str] = "mask"
+    is_random: ClassVar[bool] = True
+    whole_rows: ClassVar[bool] = True
+
+
+RULES: tuple[type[AbstractPruningRule], ...] = (
+    MagnitudePruning,
+    RandomPruning,
+    BernoulliPruning,
+    FilterMagnitudePruning,
+    FilterRandomPruning,
+)

@@ -16,7 +16,7 @@ from simprune.model.distributions import AbstractDistribution
 from simprune.model.errors import InputError
 from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
-from simprune.theory.layers import pruned_norm, target_norm
+from simprune.theory.convolutions import layer_pruned_norm, layer_target_norm
 from simprune.theory.norms import NormBound, check_delta
 
 Row = tuple[float, ...]
@@ -72,7 +72,7 @@ def apriori_bound(
     0.001525
     """
     rule.check_depth(network.depth)
-    counts = tuple(rule.n_pruned(n, layer) for layer, n in enumerate(network.n_weights))
+    counts = tuple(rule.n_pruned_of(shape, layer) for layer, shape in enumerate(network.shapes))
     return bound_of_counts(network, rule, counts, delta=delta, bias_norms=bias_norms)
 
 
@@ -141,9 +141,10 @@ class _Option:
 def _optional(
     network: NetworkSpec, rule: AbstractPruningRule, n_pruned: tuple[int, ...], option: int, *, share: float, biases: Row
 ) -> _Option:
-    law, shapes = random_law(network), network.shapes
-    targets = [target_norm(shape, law, delta=share) for shape in shapes]
-    deltas = [pruned_norm(s, law, rule, n_pruned=k, delta=share) for s, k in zip(shapes, n_pruned, strict=True)]
+    law, layers = random_law(network), network.weighted
+    targets = [layer_target_norm(layer, law, delta=share) for layer in layers]
+    pairs = zip(layers, n_pruned, strict=True)
+    deltas = [layer_pruned_norm(layer, law, rule, n_pruned=k, delta=share) for layer, k in pairs]
     full, moved = tuple(b.value for b in targets), tuple(b.value for b in deltas)
     kept = tuple(a + e for a, e in zip(full, moved, strict=True)) if option == 1 else full
     gap = network_bound(network, full, kept, moved, biases=biases)
@@ -176,7 +177,7 @@ def output_bound(network: NetworkSpec, *, delta: float, biases: Row) -> float:
     1.47
     """
     law, depth = random_law(network), network.depth
-    norms = tuple(target_norm(shape, law, delta=delta / depth).value for shape in network.shapes)
+    norms = tuple(layer_target_norm(layer, law, delta=delta / depth).value for layer in network.weighted)
     # f = 0 in the last layer: the gap is then sup ||F||
     zeros = (0.0,) * (depth - 1)
     last = biases[-1]
@@ -194,8 +195,6 @@ def random_law(network: NetworkSpec) -> AbstractDistribution:
     """
     if network.distribution is None:
         raise InputError("an a-priori bound needs random weights, got a trained network; use the certificates of a run")
-    if network.chain is not None:
-        raise InputError("this bound needs a fully connected network, got convolutions; use the certificates of a run")
     return network.distribution
 
 

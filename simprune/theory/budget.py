@@ -20,7 +20,7 @@ from simprune.model.errors import InputError
 from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
 from simprune.theory.bounds import bound_of_counts, network_bound, random_law
-from simprune.theory.layers import pruned_norm, target_norm
+from simprune.theory.convolutions import layer_pruned_norm, layer_target_norm
 from simprune.theory.norms import check_delta
 
 UNITS = 512
@@ -68,6 +68,10 @@ def pruning_budget(network: NetworkSpec, rule: AbstractPruningRule, *, epsilon: 
     """
     if not 0.0 <= epsilon < math.inf:
         raise InputError(f"epsilon must be at least 0 and finite, got {epsilon}; it is the gap that is tolerated")
+    if rule.whole_rows:
+        raise InputError(
+            f"prunable counts are of single weights, got the rule {rule.name}; take magnitude, random or bernoulli"
+        )
     check_delta(delta)
     layers = [_layer(network, rule, layer, delta=delta) for layer in range(network.depth)]
     depth, none = network.depth, (0,) * network.depth
@@ -82,14 +86,14 @@ def pruning_budget(network: NetworkSpec, rule: AbstractPruningRule, *, epsilon: 
 
 
 def _layer(network: NetworkSpec, rule: AbstractPruningRule, layer: int, *, delta: float) -> _Layer:
-    law, depth, shape = random_law(network), network.depth, network.shapes[layer]
+    law, depth, stage = random_law(network), network.depth, network.weighted[layer]
     share = delta / (3 * depth - 2)
-    targets = tuple(target_norm(s, law, delta=share).value for s in network.shapes)
+    targets = tuple(layer_target_norm(s, law, delta=share).value for s in network.weighted)
     only = tuple(float(i == layer) for i in range(depth))
     factor = network_bound(network, targets, targets, only)
-    n_weights = shape[0] * shape[1]
+    n_weights = network.n_weights[layer]
     counts = sorted({min(round(k), n_weights) for k in np.geomspace(1, float(n_weights), COUNTS).tolist()})
-    moved = [pruned_norm(shape, law, rule, n_pruned=k, delta=share).value for k in counts]
+    moved = [layer_pruned_norm(stage, law, rule, n_pruned=k, delta=share).value for k in counts]
     # a smaller count never costs more: what a larger one is certified to cost holds for it as well (Jensen)
     costs = factor * np.maximum.accumulate(moved)
     return _Layer(counts=(0, *counts), costs=np.append(0.0, costs))

@@ -84,6 +84,8 @@ def closed_form(network: NetworkSpec, rule: AbstractPruningRule, *, delta: float
     0.1062
     """
     law = network.distribution
+    if network.chain is not None or rule.whole_rows:
+        return None
     if law is None or network.activation.value_at_zero or not isinstance(rule.alpha, float):
         return None
     if moment_law(law).kappa is None or not (rule.is_random or law.is_continuous):

@@ -63,6 +63,11 @@ def gap_exponents(network: NetworkSpec, rule: AbstractPruningRule, *, growing: S
         )
     if network.distribution is None:
         return Exponents(theorem1=None, sharp=None, latala=None, regime="a trained network has no growing width")
+    if network.chain is not None:
+        return Exponents(theorem1=None, sharp=None, latala=None, regime="no exponent is claimed for convolutions")
+    if rule.whole_rows:
+        regime = "whole neurons go: a pruned row does not shrink as the width grows, so no vanishing rate is claimed"
+        return Exponents(theorem1=None, sharp=None, latala=None, regime=regime)
     if rule.alpha is None:
         return _constant_fraction(network, rule, growing)
     theorem = _theorem1(network, rule, growing)

@@ -41,7 +41,7 @@ def delta_norm(
     >>> round(delta_norm((256, 256), distributions.Uniform(), rule, layer=0, delta=0.05).value, 6)
     0.000604
     """
-    return pruned_norm(shape, law, rule, n_pruned=rule.n_pruned(shape[0] * shape[1], layer), delta=delta)
+    return pruned_norm(shape, law, rule, n_pruned=rule.n_pruned_of(shape, layer), delta=delta)
 
 
 def pruned_norm(
@@ -57,8 +57,11 @@ def pruned_norm(
     known, (n, m), k = moment_law(law), shape, n_pruned
     if k == 0:
         return best_of(Candidate(method="exact", value=0.0, budget="none: nothing is pruned"), delta=delta)
-    if k == n * m:
+    if k == n * m or (rule.whole_rows and not rule.is_random):
+        # Rows chosen by their norms: ||Delta|| <= ||W*||, of which it is a part.
         found = dense_norm(n, m, known, delta=delta)
+    elif rule.whole_rows:
+        found = dense_norm(k // m, m, known, delta=delta)
     elif rule.is_random:
         found = masked_norm(n, m, k, known, exact_count=rule.exact_count, delta=delta)
     elif law.is_continuous:

@@ -33,7 +33,7 @@ def product_looseness(network: NetworkSpec, rule: AbstractPruningRule) -> float 
     True
     """
     law = network.distribution
-    if law is None or max(network.n_weights) > MAX_LAYER:
+    if law is None or network.chain is not None or max(network.n_weights) > MAX_LAYER:
         return None
     linear = dataclasses.replace(network, activation=Identity())
     ratios = []
@@ -64,6 +64,10 @@ def _weights(law: AbstractDistribution, widths: tuple[int, ...], draw: int) -> l
 def _mask(
     w: Doubles, rule: AbstractPruningRule, layer: int, rng: np.random.Generator, *, tied: bool
 ) -> npt.NDArray[np.bool_]:
+    if rule.whole_rows:
+        scores = rng.random(len(w)) if rule.is_random else np.linalg.norm(w, axis=1)
+        rows = np.argsort(scores, kind="stable")[: rule.n_pruned(len(w), layer)]
+        return np.repeat(~np.isin(np.arange(len(w)), rows)[:, None], w.shape[1], axis=1)
     k = rule.n_pruned(w.size, layer)
     if not rule.exact_count:
         return rng.random(w.shape) >= k / w.size

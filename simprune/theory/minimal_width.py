@@ -71,6 +71,10 @@ def minimal_network_width(
     """
     if not 0.0 < epsilon < float("inf"):
         raise InputError(f"epsilon must be positive and finite, got {epsilon}; it is the wanted gap")
+    if network.chain is not None:
+        raise InputError(
+            "a minimal width is of a fully connected network, got convolutions; compare bounds of several widths"
+        )
     if fixed_ends and network.depth < 2:
         raise InputError("fixed ends need a hidden layer, got one weight matrix; let all widths grow")
 

@@ -84,18 +84,15 @@ def promise(
     if counts and epsilon is None:
         raise InputError("prunable counts need the tolerated gap, got no epsilon; give one")
     fixed = len(set(network.widths)) > 1 if fixed_ends is None else fixed_ends
-    fixed = fixed and network.depth > 1
+    fixed = fixed and network.depth > 1 and network.chain is None
     form = closed_form(network, rule, delta=delta)
     growing = hidden_widths(network.depth) if fixed else all_widths(network.depth)
     square = len(set(network.widths)) == 1
-    law = random_law(network)
     elementary = form.gap(network.widths[0]) if form and square else math.inf
     width = elementary_width = None
-    if epsilon is not None:
+    if epsilon is not None and network.chain is None:
         width = minimal_network_width(network, rule, epsilon=epsilon, delta=delta, fixed_ends=fixed)
         elementary_width = sufficient_width(form, epsilon) if form and not fixed else None
-    shape, k = network.shapes[0], bound.n_pruned[0]
-    curves = comparison_curves(*shape, k / (shape[0] * shape[1]), law) if k and rule.is_random else ()
     return Promise(
         network=network,
         rule=rule,
@@ -104,12 +101,20 @@ def promise(
         typical=typical_gap(network, rule),
         exponents=gap_exponents(network, rule, growing=growing),
         grows="hidden widths" if fixed else "all widths",
-        curves=tuple(dataclasses.replace(c, value=c.value * law.scale(*shape)) for c in curves),
+        curves=_curves(network, rule, bound.n_pruned[0]),
         epsilon=epsilon,
         width=width,
         elementary_width=elementary_width,
         counts=pruning_budget(network, rule, epsilon=epsilon, delta=delta) if counts and epsilon is not None else None,
     )
+
+
+def _curves(network: NetworkSpec, rule: AbstractPruningRule, n_pruned: int) -> tuple[Curve, ...]:
+    if not n_pruned or not rule.is_random or rule.whole_rows or network.chain is not None:
+        return ()
+    law, shape = random_law(network), network.shapes[0]
+    curves = comparison_curves(*shape, n_pruned / (shape[0] * shape[1]), law)
+    return tuple(dataclasses.replace(curve, value=curve.value * law.scale(*shape)) for curve in curves)
 
 
 def _event_dict(event: Event) -> dict[str, Any]:

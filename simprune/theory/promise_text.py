@@ -42,10 +42,10 @@ def _layers(told: Promise) -> list[str]:
     bound, network = told.bound, told.network
     lines = [f"  {'layer':<14} {'pruned':>14} {'share':>9} {'||W*|| <=':>11} {'||W|| <=':>11} {'||Delta|| <=':>13}  by"]
     moved = [event.bound.method for event in bound.events if event.quantity == "||Delta||"]
-    for i, (d_out, d_in) in enumerate(network.shapes):
+    for i, shape in enumerate(network.weight_shapes):
         k, n = bound.n_pruned[i], network.n_weights[i]
         lines.append(
-            f"  {f'{d_out} x {d_in}':<14} {k:>14} {k / n:>9.3g} {bound.target_norms[i]:>11.4g} "
+            f"  {' x '.join(map(str, shape)):<14} {k:>14} {k / n:>9.3g} {bound.target_norms[i]:>11.4g} "
             f"{bound.pruned_norms[i]:>11.4g} {bound.delta_norms[i]:>13.4g}  {moved[i]}"
         )
     return lines

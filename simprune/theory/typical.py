@@ -31,13 +31,13 @@ def typical_gap(network: NetworkSpec, rule: AbstractPruningRule) -> float | None
     0.02083
     """
     law, gain = network.distribution, _gain(network.activation)
-    if law is None or gain is None:
+    if law is None or gain is None or network.chain is not None:
         return None
     rule.check_depth(network.depth)
     total, others = 0.0, 1.0
     for layer, (d_out, d_in) in enumerate(network.shapes):
         full = d_out * (law.scale(d_out, d_in) * law.std) ** 2
-        moved = full * _pruned_energy(law, rule, d_out * d_in, rule.n_pruned(d_out * d_in, layer))
+        moved = full * _pruned_energy(law, rule, d_out * d_in, rule.n_pruned_of((d_out, d_in), layer))
         total, others = total * full + moved * others, others * full
     return math.sqrt(gain ** (network.depth - 1) * total)
 
@@ -52,7 +52,7 @@ def _gain(activation: AbstractActivation) -> float | None:
 
 def _pruned_energy(law: AbstractDistribution, rule: AbstractPruningRule, n_weights: int, k: int) -> float:
     """Return E Delta_ij^2 / E W_ij^2, the mean share of the squared weights that goes."""
-    if rule.is_random or not law.is_continuous or k in (0, n_weights):
+    if rule.is_random or rule.whole_rows or not law.is_continuous or k in (0, n_weights):
         return k / n_weights
     return k / n_weights * _square_below(type(law), n_weights, k) / law.std**2
 

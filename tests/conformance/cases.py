@@ -16,11 +16,22 @@ from simprune.trained.network import TrainedNetwork
 BOTH = (Ascent(restarts=8, steps=30, keep_witness=True), Spectral())
 
 
-def point(widths, *, activation=None, law=None, rule=None, estimators=BOTH, seed=7, precision="float32", trained=None):
+def point(
+    widths=(),
+    *,
+    chain=None,
+    activation=None,
+    law=None,
+    rule=None,
+    estimators=BOTH,
+    seed=7,
+    precision="float32",
+    trained=None,
+):
     """A point on a sampled target, or on the fixed target ``trained``."""
     target = SampledTarget(distribution=law or Uniform()) if trained is None else FixedTarget(sha256=trained.sha256)
     return Point(
-        network=NetworkSpec(widths=widths, activation=activation or ReLU(), target=target),
+        network=NetworkSpec(widths=widths, chain=chain, activation=activation or ReLU(), target=target),
         rule=rule or MagnitudePruning(alpha=0.3),
         estimators=estimators,
         seed=seed,
