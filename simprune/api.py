@@ -1,7 +1,6 @@
 """The Python interface: designs are run, results opened, trials rebuilt. Everything heavy is imported when it is used."""
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +15,6 @@ from simprune.trained.network import TrainedNetwork
 if TYPE_CHECKING:
     from simprune.backends.base import AbstractBackend, Trial
     from simprune.engine import Progress, RunReport, StopRequest
-    from simprune.schedulers.base import AbstractScheduler
 
 BACKENDS = ("auto", "cpu", "reference", "cuda")
 _log = logging.getLogger("simprune")
@@ -29,24 +27,38 @@ def run(
     backend: str = "auto",
     scheduler: str = "local",
     workers: int | None = None,
+    deadline: float | None = None,
+    insecure_network: bool = False,
     progress: "Callable[[Progress], None] | None" = None,
     stop: "StopRequest | None" = None,
     notice: Callable[[str], object] = _log.warning,
 ) -> "RunReport":
     """Complete what the folder ``results`` misses of a design (or of the design in a file); nothing is computed twice.
 
-    ``scheduler`` is "local" (``workers`` processes, by default one a processor), "serial" (this process) or the
-    address of a Dask scheduler, "tcp://host:port". None of them changes a number. ``notice`` is told of damaged
-    parts that were set aside. Raises InputError for what must be mended before a run; what was stored stays.
+    ``scheduler`` is "local" (``workers`` processes, by default one a processor), "serial" (this process), "slurm"
+    (``workers`` jobs) or the address of a Dask scheduler, "tls://host:port" or "tcp://host:port"; without TLS another
+    machine is refused unless ``insecure_network``. A block that takes longer than ``deadline`` seconds is given up. None
+    of these changes a number. ``notice`` is told of damaged parts that were set aside.
+
+    Raises:
+        InputError: something must be mended before a run; what was stored stays.
+        StoreError: the results cannot be read or written.
+        SchedulerLost: the scheduler went away; run the same again to go on.
+
     """
     from simprune.engine import run as complete
+    from simprune.schedulers.place import Place
     from simprune.store.folder import FolderStore
 
     study = design if isinstance(design, Design) else _load(design)
+    place = Place(
+        scheduler=scheduler, workers=workers, deadline=deadline, insecure_network=insecure_network, cluster=study.cluster
+    )
     name = settle_backend(backend, provenance=begun(results), design=study, notice=notice)
-    with closing(_scheduler(scheduler, workers)) as chosen:
-        compute = open_backend(name, threads=n_parallel(scheduler, workers) if scheduler == "serial" else 1)
-        with FolderStore.open(results, study, provenance={"backend": name, **_libraries()}) as store:
+    share = {} if study.share is None else {"share": str(study.share)}
+    with closing(place.open(Path(results))) as chosen:
+        compute = open_backend(name, threads=place.n_parallel if scheduler == "serial" else 1)
+        with FolderStore.open(results, study, provenance={"backend": name, **_libraries(), **share}) as store:
             for damaged in store.quarantined:
                 notice(damaged)
             return complete(study, backend=compute, scheduler=chosen, store=store, progress=progress, stop=stop)
@@ -126,44 +138,6 @@ def _known_backend(name: str) -> str:
         if lacking := missing():
             raise InputError(f"the cuda backend cannot run here: {lacking}; or take --backend cpu")
     return "cpu" if name == "auto" else name
-
-
-def without_cuda(design: Design | None) -> str | None:
-    """Return why the design cannot be computed on a GPU here, None if it can."""
-    from simprune.backends.cuda_missing import missing
-
-    if design is not None and any(point.network.chain is not None for point in design.points()):
-        return "the cuda backend computes fully connected networks only"
-    return missing()
-
-
-def _driver_seen() -> bool:
-    from simprune.backends.cuda_missing import driver_seen
-
-    return driver_seen()
-
-
-def _scheduler(name: str, workers: int | None) -> "AbstractScheduler":
-    if workers is not None and workers < 1:
-        raise InputError(f"workers must be at least 1, got {workers}; leave it out to use all processors")
-    if name == "serial":
-        from simprune.schedulers.serial import SerialScheduler
-
-        return SerialScheduler()
-    from simprune.schedulers.dask import DaskScheduler
-
-    if name == "local":
-        return DaskScheduler(workers=workers)
-    if "://" not in name:
-        raise InputError(f"scheduler must be local, serial or an address like tcp://host:port, got '{name}'; take one")
-    if workers is not None:
-        raise InputError(f"workers of the scheduler at {name} must be started there, got workers={workers}; leave it out")
-    return DaskScheduler(address=name)
-
-
-def n_parallel(scheduler: str, workers: int | None) -> int:
-    """Return how many blocks or micro-batches run at a time (1 where only the cluster knows)."""
-    return workers or (1 if "://" in scheduler else len(os.sched_getaffinity(0)))
 
 
 def _load(path: str | Path) -> Design:

@@ -12,12 +12,16 @@ from simprune.cli.doctor import doctor
 from simprune.cli.endings import Commands
 from simprune.cli.gap import gap
 from simprune.cli.init import init
+from simprune.cli.merge import merge
 from simprune.cli.prune import prune
 from simprune.cli.run import run
 from simprune.cli.schema import schema
 from simprune.cli.stored import info, pack, verify
 
-EPILOG = "Exit codes: 0 done, 2 something must be mended, 75 stopped and ready to go on with the same command."
+EPILOG = (
+    "Exit codes: 0 done, 2 bad input, 74 results cannot be read or written, 75 stopped and ready to go on with the same "
+    "command, 76 done but for the reported trials."
+)
 
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,5 +30,5 @@ def main() -> None:
     """Study what pruning does to the output of random and trained neural networks."""
 
 
-for _command in (doctor, init, run, info, verify, pack, schema, analyze, compare, bound, assumptions, prune, gap, budget):
+for _command in (doctor, init, run, info, verify, pack, merge, schema, analyze, compare, bound, assumptions, prune, gap, budget):
     main.add_command(_command)

@@ -20,6 +20,7 @@ from simprune.gap.semidefinite import Semidefinite, elimination_flops, search_ro
 from simprune.gap.spectral import Spectral
 from simprune.model.errors import InputError
 from simprune.records import Ranges
+from simprune.schedulers.place import Place
 from simprune.store.results import open_results
 
 # Rates of one core of a processor of about 2020; they are good to a factor of three or so.
@@ -31,21 +32,25 @@ WORKER_BYTES = 200e6
 CHEAPER = '; "first = N" certifies N trials of every point only'
 
 
-def forecast(design: Design, folder: Path, *, backend: str, workers: int) -> str:
+def forecast(design: Design, folder: Path, *, backend: str, place: Place) -> str:
     """Return the text of a dry run."""
     stored = _stored(design, folder)
     todo = [block for blocks in missing_blocks(design, lambda point: stored[point]).values() for block in blocks]
     rows = sum(block.n_trials * len(block.points) for block in todo)
-    total = design.trials * len(design.points())
+    first, stop = design.wanted
+    total = (stop - first) * len(design.points())
+    workers = place.n_parallel
     proofs = sum(_proof_flops(block) for block in todo) / FLOPS[backend] / workers
     seconds = sum(block.n_trials * trial_seconds(block.points, backend=backend) for block in todo) / workers + proofs
     disk = sum(block.n_trials * row_bytes(block.points) for block in todo)
     memory = WORKER_BYTES + max((_block_bytes(block) for block in todo), default=0.0)
     processors = len(os.sched_getaffinity(0))
-    oversubscribed = f" (this machine has {processors} processors)" if workers > processors else ""
+    here = place.scheduler in ("local", "serial")
+    oversubscribed = f" (this machine has {processors} processors)" if here and workers > processors else ""
+    share = f" (share {design.share} of {design.trials})" if design.share else ""
     lines = [
         f'design "{design.name}": {len(design.points())} points on {len(_networks(design.points()))} networks, '
-        f"{'at most ' if design.stopping else ''}{design.trials} trials each, {total} rows",
+        f"{'at most ' if design.stopping else ''}{stop - first} trials each{share}, {total} rows",
         f"results: {folder}, {total - rows} rows stored, {rows} to compute ({disk / 1e6:.1f} MB on disk)",
         f"workers: {workers} on the {backend} backend{oversubscribed}, about {memory / 1e6:.0f} MB of memory each",
         f"time: about {duration(START_SECONDS + seconds)} (rough model, may be off by a factor of three; "

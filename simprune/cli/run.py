@@ -2,14 +2,15 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from simprune.cli.endings import MEND, STOPPED
+from simprune.cli.endings import INCOMPLETE, STOPPED
 from simprune.cli.progress import FORMS
 
 if TYPE_CHECKING:
+    from simprune.design.design import Design
     from simprune.engine import RunReport
 
 MAX_TOLD = 20
@@ -19,49 +20,61 @@ MAX_TOLD = 20
 @click.argument("design", type=click.Path(path_type=Path))
 @click.option("-o", "--out", "results", type=click.Path(path_type=Path), help="Results folder (results/NAME).")
 @click.option("--backend", default="auto", show_default=True, help="auto, cpu, reference or cuda.")
-@click.option("--scheduler", default="local", show_default=True, help="local, serial, or a Dask address tcp://host:port.")
-@click.option("--workers", type=int, help="Worker processes (local) or threads (serial); all processors if left out.")
+@click.option(
+    "--scheduler", default="local", show_default=True, help="serial, local, slurm, tls://HOST:PORT, tcp://HOST:PORT."
+)
+@click.option("--workers", type=int, help="Processes (local), threads (serial) or jobs (slurm); all processors if left out.")
+@click.option(
+    "--deadline", type=float, help="Seconds that a block may take before its worker is killed; no limit if left out."
+)
+@click.option("--insecure-network", is_flag=True, help="Allow connections to other machines without TLS.")
+@click.option("--share", metavar="I/N", help="Compute only the I-th of N fixed shares of every point's trials.")
 @click.option("--progress", "form", type=click.Choice(FORMS), default="auto", help="auto, or JSON lines on stderr.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be computed, and compute nothing.")
 def run(
-    design: Path, *, results: Path | None, backend: str, scheduler: str, workers: int | None, form: str, dry_run: bool
+    design: Path, *, results: Path | None, backend: str, share: str | None, form: str, dry_run: bool, **where: Any
 ) -> None:
     """Compute what is missing of the study in the file DESIGN.
 
-    The same command again completes what is missing and does nothing when all is there. Backend, scheduler and
-    workers change no number. Ctrl-C and SIGTERM stop cleanly.
+    The same command again completes what is missing and does nothing when all is there. Backend, scheduler, workers
+    and shares change no number. Ctrl-C and SIGTERM stop cleanly.
     """
     from simprune import api
     from simprune.cli.forecast import forecast
     from simprune.cli.progress import notice, reporter
     from simprune.design.file import load_design
     from simprune.engine import StopRequest
+    from simprune.schedulers.place import Place
 
     study = load_design(design)
+    if share is not None:
+        study = study.shared(share)
     folder = results or Path("results") / study.name
     begun = api.begun(folder)
     name = api.settle_backend(backend, provenance=begun, design=study)
     why = "it began these results" if begun else api.without_cuda(study) or "a GPU is here"
+    place = Place(**where, cluster=study.cluster)
     if dry_run:
-        click.echo(forecast(study, folder, backend=name, workers=api.n_parallel(scheduler, workers)))
+        click.echo(forecast(study, folder, backend=name, place=place))
         return
     stop = StopRequest()
     with (
         stop.on_signals(),
-        reporter(stop, news=lambda: _news(name, asked=backend, why=why), form=form) as show,
+        reporter(stop, news=lambda: [*_shared(study), *_news(name, asked=backend, why=why)], form=form) as show,
     ):
         report = api.run(
             study,
             folder,
             backend=name,
-            scheduler=scheduler,
-            workers=workers,
+            **where,
             progress=show,
             stop=stop,
             notice=lambda text: notice(f"damaged: {text}", form=form),
         )
-    given = {"-o": results, "--backend": backend, "--scheduler": scheduler, "--workers": workers}
-    again = shlex.join(["simprune", "run", str(design), *(text for pair in given.items() for text in _option(*pair))])
+    given = {"-o": results, "--backend": backend, "--share": share}
+    given |= {f"--{name}": where[name] for name in ("scheduler", "workers", "deadline")}
+    options = [text for pair in given.items() for text in _option(*pair)]
+    again = shlex.join(["simprune", "run", str(design), *options, *["--insecure-network"] * where["insecure_network"]])
     _tell(report, folder, again, most=study.trials)
 
 
@@ -72,6 +85,14 @@ def _news(backend: str, *, asked: str, why: str) -> list[str]:
 
         news += [] if is_warm() else ["compiling kernels, cached next time"]
     return news
+
+
+def _shared(study: "Design") -> list[str]:
+    if study.share is None:
+        return []
+    first, stop = study.wanted
+    told = f"trials {first}..{stop - 1}" if first < stop else "no trials, there are fewer than shares"
+    return [f"share {study.share}: {told} of every point; put the shares together with simprune merge"]
 
 
 def _option(name: str, value: object) -> list[str]:
@@ -92,7 +113,7 @@ def _tell(report: "RunReport", folder: Path, again: str, *, most: int) -> None:
             f"the other {stored} rows are safe in {folder}; mend the reason and run again: {again}",
             err=True,
         )
-        raise SystemExit(MEND)
+        raise SystemExit(INCOMPLETE)
     if report.stops:
         early = sum(stop.trials < most for stop in report.stops)
         click.echo(f"{early} of {len(report.stops)} points had enough before {most} trials; why: simprune info {folder}")

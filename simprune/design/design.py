@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from simprune.design.cluster import Cluster
 from simprune.design.point import Point
+from simprune.design.share import Share
 from simprune.design.stopping import StoppingRule
 from simprune.model.errors import InputError
 from simprune.model.network import FixedTarget
@@ -18,7 +20,8 @@ MAX_TRIALS = 1 << 40
 class Design:
     """A study. ``name``, ``epsilons`` and ``delta`` are labels for the analysis and change no number.
 
-    With ``stopping`` the points get as many of the ``trials`` as they need.
+    With ``stopping`` the points get as many of the ``trials`` as they need. ``share`` restricts a run to a range of the
+    trials. ``cluster`` says where workers run; like the labels it is no part of the results' identity.
     """
 
     cells: tuple[Point, ...]
@@ -29,12 +32,19 @@ class Design:
     networks: Mapping[str, TrainedNetwork] = field(default_factory=dict)
     text: str = ""
     stopping: StoppingRule | None = None
+    cluster: Cluster = field(default_factory=Cluster)
+    share: Share | None = None
 
     def __post_init__(self) -> None:
         if not self.cells:
             raise InputError("a design must have at least one point, got none; add a network and a rule")
         if not 1 <= self.trials <= MAX_TRIALS:
             raise InputError(f"trials must lie in 1..2^40, got {self.trials}; it is the number of trials of every point")
+        if self.share is not None and self.stopping is not None:
+            raise InputError(
+                f"a share must be of a design without [stopping], got share {self.share}: whether a point has enough "
+                "depends on its first trials, which other shares hold; remove [stopping], or run the design in one place"
+            )
         digests = [point.digest() for point in self.cells]
         if len(set(digests)) < len(digests):
             raise InputError(
@@ -50,6 +60,18 @@ class Design:
     def points(self) -> tuple[Point, ...]:
         """Return all points, in the order of the design file."""
         return self.cells
+
+    @property
+    def wanted(self) -> tuple[int, int]:
+        """The half-open range of trials that a run of this design computes for every point, at most."""
+        return (0, self.trials) if self.share is None else self.share.of(self.trials)
+
+    def shared(self, text: str) -> "Design":
+        """Return the share ``text``, i/n with i from 1 to n, of this design: a fixed range of the trials of every point.
+
+        Results of all shares, each in a folder of its own, are put together by ``simprune merge``.
+        """
+        return replace(self, share=Share.parse(text))
 
     def fingerprint(self) -> str:
         """Return the identity of the set of points: results of equal fingerprints may be continued."""

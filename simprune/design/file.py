@@ -47,6 +47,7 @@ def parse_design(text: str, *, path: Path) -> Design:
         networks={network.sha256: network for network in files},
         text=resolved_text(table, name),
         stopping=table.stopping.rule() if table.stopping else None,
+        cluster=table.cluster.cluster(),
     )
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from simprune.design import layer_values, values
+from simprune.design.cluster import Cluster
 from simprune.design.point import ESTIMATORS
 from simprune.design.stopping import StoppingRule
 from simprune.gap.ascent import Ascent
@@ -173,6 +174,32 @@ class StoppingTable(Table):
         return StoppingRule(**self.model_dump())
 
 
+class ClusterTable(Table):
+    """Where workers run; every value is checked by the settings themselves."""
+
+    jobs: int | None = None
+    queue: str | None = None
+    account: str | None = None
+    walltime: str | None = None
+    memory: str | None = None
+    interface: str | None = None
+    prologue: OneOrMore[str] = []
+    directives: OneOrMore[str] = []
+    ca_file: Annotated[str, AfterValidator(values.beside)] | None = None
+    cert_file: Annotated[str, AfterValidator(values.beside)] | None = None
+    key_file: Annotated[str, AfterValidator(values.beside)] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ClusterTable":
+        self.cluster()
+        return self
+
+    def cluster(self) -> Cluster:
+        """Return the settings of the table."""
+        lists = {"prologue": tuple(self.prologue), "directives": tuple(self.directives)}
+        return Cluster(**(self.model_dump() | lists))
+
+
 class DesignTable(Table):
     """The whole file."""
 
@@ -185,6 +212,7 @@ class DesignTable(Table):
     estimators: Estimators = (Ascent(), Spectral())
     analysis: AnalysisTable = AnalysisTable()
     stopping: StoppingTable | None = None
+    cluster: ClusterTable = ClusterTable()
 
 
 TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {
@@ -193,6 +221,7 @@ TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("rules",): RuleTable,
     ("analysis",): AnalysisTable,
     ("stopping",): StoppingTable,
+    ("cluster",): ClusterTable,
     ("estimators",): EstimatorTable,
     **{("estimators", cls.name): table for cls, table in ESTIMATOR_TABLES.items()},
 }

@@ -160,6 +160,12 @@ def file(value: Any, info: ValidationInfo) -> NetworkFile:
     return NetworkFile(written=value, network=read_network(folder / value))
 
 
+def beside(value: str, info: ValidationInfo) -> str:
+    """Return the path of a file that is named relative to the design."""
+    folder: Path = (info.context or {})["folder"]
+    return str(folder / value)
+
+
 def listed(value: Any) -> Any:
     """Return a list: a single value stands for a list of one."""
     return value if isinstance(value, list) else [value]

@@ -58,7 +58,8 @@ def run(
     the store's OSError; what was stored before stays.
     """
     points = design.points()
-    stored = {point: _n_trials(store.completed(point), design.trials) for point in points}
+    first, last = design.wanted
+    stored = {point: _n_trials(store.completed(point), first, last) for point in points}
     n_before = sum(stored.values())
     stopper = _stopper(design)
     if stopper is not None:
@@ -76,7 +77,7 @@ def run(
             store.record_stops(stopper.stops)
     if progress is not None:
         progress(meter.snapshot(queue, finished=True))
-    targets = dict.fromkeys(points, design.trials)
+    targets = dict.fromkeys(points, last - first)
     if stopper is not None:
         targets |= stopper.targets
         n_before = sum(min(stored[point], targets[point]) for point in points)
@@ -103,8 +104,8 @@ def _stopper(design: Design) -> "Stopper | None":
     return Stopper(design, design.stopping)
 
 
-def _n_trials(ranges: Ranges, most: int) -> int:
-    return sum(max(0, min(stop, most) - first) for first, stop in ranges)
+def _n_trials(ranges: Ranges, first: int, last: int) -> int:
+    return sum(max(0, min(stop, last) - max(start, first)) for start, stop in ranges)
 
 
 def _record(failure: Failure) -> FailedTrials:

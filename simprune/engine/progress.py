@@ -70,8 +70,9 @@ class Meter:
     def __init__(self, design: Design, done: Mapping[Point, int], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._started = self._reported = clock()
-        self._targets = dict.fromkeys(design.points(), design.trials)
-        self._done = {point: min(n, design.trials) for point, n in done.items()}
+        first, stop = design.wanted
+        self._targets = dict.fromkeys(design.points(), stop - first)
+        self._done = {point: min(n, stop - first) for point, n in done.items()}
         self._open_ended = design.stopping is not None
         tally = Tally(epsilon=design.epsilons[0]) if design.epsilons and design.stopping is None else None
         self._watched: dict[Point, Interval | Tally | None] = dict.fromkeys(design.points(), tally)

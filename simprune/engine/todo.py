@@ -17,18 +17,19 @@ def missing_blocks(
     """Return for every family the trials that its points miss, as few large blocks in trial order.
 
     A block holds exactly the points of the family that miss its trials, so nothing is computed twice. ``targets`` holds
-    the number of trials of each point, by default the design's.
+    the number of trials of each point, by default the design's (or those up to the end of its share).
     """
-    wanted = targets or dict.fromkeys(design.points(), design.trials)
+    first, stop = design.wanted
+    wanted = targets or dict.fromkeys(design.points(), stop)
     families: dict[FamilyKey, list[Point]] = {}
     for point in design.points():
         families.setdefault(family(point), []).append(point)
     todo = {}
     for key, points in families.items():
-        missing = [missing_ranges(completed(point), wanted[point]) for point in points]
+        missing = [missing_ranges(((0, first), *completed(point)), wanted[point]) for point in points]
         trained = design.network_of(points[0])
         blocks = tuple(
-            Block(points=needy, first=first, stop=stop, trained=trained) for needy, first, stop in _overlay(points, missing)
+            Block(points=needy, first=start, stop=end, trained=trained) for needy, start, end in _overlay(points, missing)
         )
         if blocks:
             todo[key] = blocks

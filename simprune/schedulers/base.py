@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 from simprune.design.block import Block
-from simprune.model.errors import InputError
 from simprune.records import TrialBatch
 
 Compute = Callable[[Block], list[TrialBatch]]
@@ -18,10 +17,6 @@ class Outcome:
     block: Block
     batches: tuple[TrialBatch, ...] = ()
     failure: str | None = None
-
-
-class SchedulerLost(InputError):
-    """The scheduler went away in the middle; what was stored is safe and the same run goes on from there."""
 
 
 class AbstractScheduler(ABC):

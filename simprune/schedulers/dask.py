@@ -5,13 +5,14 @@ import queue
 import signal
 import time
 import uuid
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from simprune.design.block import Block
 from simprune.model.errors import InputError
-from simprune.schedulers.base import AbstractScheduler, Compute, Outcome, SchedulerLost
+from simprune.schedulers.base import AbstractScheduler, Compute, Outcome
+from simprune.schedulers.errors import SchedulerLost
 
 if TYPE_CHECKING:
     from simprune.schedulers.pool import Pool
@@ -36,17 +37,21 @@ class _Task:
 
 
 class DaskScheduler(AbstractScheduler):
-    """Runs blocks in ``workers`` local processes, or on the workers of the Dask scheduler at ``address``.
+    """Runs blocks in ``workers`` local processes, or on the workers that ``open_pool`` returns.
 
     ``deadline`` is the longest that a block may run, in seconds; its process is killed then. None means no limit.
     """
 
-    def __init__(self, *, workers: int | None = None, address: str | None = None, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        open_pool: "Callable[[], Pool] | None" = None,
+        deadline: float | None = None,
+    ) -> None:
         if workers is not None and workers < 1:
             raise InputError(f"workers must be at least 1, got {workers}; leave it out to use all processors")
-        if address is not None and not address.startswith(("tcp://", "tls://")):
-            raise InputError(f"address must look like tcp://host:port, got '{address}'; take it from the scheduler's log")
-        self._workers, self._address, self._deadline = workers, address, deadline
+        self._workers, self._open_pool, self._deadline = workers, open_pool, deadline
         self._pool: Pool | None = None
 
     def map(
@@ -68,13 +73,12 @@ class DaskScheduler(AbstractScheduler):
             self.close()
         if self._pool is not None:
             self._pool.heal()
+        elif self._open_pool is not None:
+            self._pool = self._open_pool()
         else:
             from simprune.schedulers import pool
 
-            if self._address is not None:
-                self._pool = pool.RemotePool(self._address)
-            else:
-                self._pool = pool.LocalPool(self._workers or pool.default_workers())
+            self._pool = pool.LocalPool(self._workers or pool.default_workers())
         return self._pool
 
 

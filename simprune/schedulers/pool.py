@@ -11,7 +11,9 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
+from simprune.design.cluster import Cluster
 from simprune.model.errors import InputError
+from simprune.schedulers.keys import certificates
 from simprune.schedulers.scratch import scratch_folder
 from simprune.schedulers.spawning import SpawnGuard, nanny_class
 
@@ -82,23 +84,24 @@ class LocalPool(Pool):
 
 
 class RemotePool(Pool):
-    """Workers of a Dask scheduler that somebody else started."""
+    """Workers of a Dask scheduler that somebody else started; by ``tls://`` with the certificates of ``cluster``."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, cluster: Cluster) -> None:
+        keys = {"security": certificates(cluster)} if address.startswith("tls://") else {}
         self._stack = ExitStack()
         self._stack.enter_context(dask.config.set(SETTINGS))
         try:
-            self.client = Client(address, set_as_default=False, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+            self.client = Client(address, set_as_default=False, timeout=CONNECT_SECONDS, **keys)  # type: ignore[no-untyped-call]
             self._stack.callback(self.client.close)
             self.client.wait_for_workers(1, timeout=WORKERS_SECONDS)
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, ValueError, TypeError, TimeoutError) as error:
             self._stack.close()
             raise InputError(
                 f"a Dask scheduler with workers must answer at {address}, got '{_one_line(error)}'; "
                 "start one there, or run without an address"
             ) from error
         try:
-            _check_version(self.client, address)
+            check_version(self.client, address)
         except InputError:
             self._stack.close()
             raise
@@ -116,7 +119,8 @@ def package_version() -> str:
     return str(version("simprune"))
 
 
-def _check_version(client: Any, address: str) -> None:
+def check_version(client: Any, address: str) -> None:
+    """Refuse workers that run another version of simprune than this process."""
     ours = version("simprune")
     try:
         found = sorted(set(client.run(package_version).values()))

@@ -10,14 +10,16 @@ MAX_NAMED = 4
 MAX_VALUES = 4
 
 
-def differences(stored: Iterable[Point], wanted: Iterable[Point]) -> str:
+def differences(
+    stored: Iterable[Point], wanted: Iterable[Point], *, there: str = "in the folder", here: str = "in the design"
+) -> str:
     """Return e.g. ``seed (1 in the folder, 2 in the design)`` for every property that differs."""
     old, new = _values(stored), _values(wanted)
     named = []
     for path in sorted(old.keys() | new.keys()):
-        there, here = old.get(path, set()), new.get(path, set())
-        if there != here:
-            named.append(f"{path} ({_listed(there)} in the folder, {_listed(here)} in the design)")
+        first, second = old.get(path, set()), new.get(path, set())
+        if first != second:
+            named.append(f"{path} ({_listed(first)} {there}, {_listed(second)} {here})")
     if not named:
         return "the same values are combined to other points"
     more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""

@@ -27,6 +27,7 @@ from simprune.store.stops import Stop
 
 LOCK = "lock"
 SEGMENTS = "segments"
+CLUSTER = "cluster"  # keys and logs of workers on other machines
 COALESCE_BYTES = 4 << 20
 COALESCE_SECONDS = 5.0
 
@@ -206,7 +207,7 @@ class FolderStore(AbstractStore):
 
 def _admit(folder: Path) -> None:
     """Refuse a path that is neither new, empty, nor a results folder."""
-    ours = {LOCK, SEGMENTS, networks.FOLDER, record.FILE, failures.FILE, stops.FILE}
+    ours = {LOCK, SEGMENTS, networks.FOLDER, record.FILE, failures.FILE, stops.FILE, CLUSTER}
     try:
         if not folder.exists():
             return

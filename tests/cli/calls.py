@@ -28,9 +28,9 @@ def call(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def told(result):
-    """The error of a command that ended with code 2: one line."""
-    assert result.exit_code == 2, result.output
+def told(result, *, code=2):
+    """The error of a command that ended with this code: one line."""
+    assert result.exit_code == code, result.output
     lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1
     assert "Traceback" not in result.output

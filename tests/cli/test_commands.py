@@ -69,6 +69,27 @@ def test_a_dry_run_of_a_finished_study_has_nothing_to_do(finished):
     assert "time: nothing to do" in result.stdout
 
 
+def test_shares_are_told_resumed_and_merged(study):
+    text = study.read_text()
+    for index in (1, 2):
+        result = call("run", study, *FAST, "--share", f"{index}/2", "-o", f"r{index}")
+        assert "done: 24 rows computed" in result.stdout
+        sentence = f"share {index}/2: trials {3 * index - 3}..{3 * index - 1} of every point"
+        assert sentence in result.stderr
+        assert f"share: {index}/2" in call("info", f"r{index}").stdout
+        assert "nothing to do: all 24 rows" in call("run", study, *FAST, "--share", f"{index}/2", "-o", f"r{index}").stdout
+    assert "6 trials each" not in call("run", study, "--share", "1/2", "--dry-run").stdout
+    assert "3 trials each (share 1/2 of 6), 24 rows" in call("run", study, "--share", "1/2", "--dry-run").stdout
+    assert call("merge", "r1", "r2", "-o", "all").stdout.startswith("merged 48 rows into all; ")
+    call("run", study, *FAST)
+    tables = [call("analyze", folder, "--json").stdout for folder in ("all", "results/study")]
+    assert tables[0] == tables[1]
+    assert "nothing to do" in call("run", study, *FAST, "-o", "all").stdout
+    study.write_text(text.replace("seed = 3", "seed = 4"))
+    call("run", study, *FAST, "-o", "other")
+    assert "must be of the same design as r1" in told(call("merge", "r1", "other", "-o", "bad"))
+
+
 def test_info_tells_points_trials_and_provenance(finished):
     result = call("info", finished / "results")
     assert result.exit_code == 0

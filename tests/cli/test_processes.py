@@ -101,7 +101,7 @@ def test_a_disk_that_refuses_ends_with_a_sentence_and_nothing_is_lost(tmp_path):
     path.write_text(STUDY)
     command = [*COMMAND, "run", str(path), "-o", str(tmp_path / "results"), *FAST]
     done = process(*command, preexec_fn=limited)
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 74, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert "the size limit was hit" in errors[0]

@@ -8,7 +8,8 @@ import pytest
 from simprune.engine import StopRequest, run
 from simprune.engine.queue import MIN_BLAMED
 from simprune.model.errors import InputError
-from simprune.schedulers.base import AbstractScheduler, SchedulerLost
+from simprune.schedulers.base import AbstractScheduler
+from simprune.schedulers.errors import SchedulerLost
 from simprune.schedulers.serial import SerialScheduler
 from simprune.store.memory import MemoryStore
 from tests.engine.hash_backend import HashBackend, columns, design
