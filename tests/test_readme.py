@@ -25,7 +25,7 @@ def test_the_design_file_loads():
 
 
 def test_every_command_is_in_the_table_and_the_other_way_round():
-    assert set(re.findall(r"^\| `simprune (\w+)", README, flags=re.MULTILINE)) == set(main.commands)
+    assert set(re.findall(r"^\| `simprune ([\w-]+)", README, flags=re.MULTILINE)) == set(main.commands)
 
 
 def test_the_python_example_runs(tmp_path, monkeypatch):

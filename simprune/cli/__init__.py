@@ -12,6 +12,7 @@ from simprune.cli.doctor import doctor
 from simprune.cli.endings import Commands
 from simprune.cli.gap import gap
 from simprune.cli.init import init
+from simprune.cli.job_script import job_script
 from simprune.cli.merge import merge
 from simprune.cli.prune import prune
 from simprune.cli.run import run
@@ -30,5 +31,5 @@ def main() -> None:
     """Study what pruning does to the output of random and trained neural networks."""
 
 
-for _command in (doctor, init, run, info, verify, pack, merge, schema, analyze, compare, bound, assumptions, prune, gap, budget):
+for _command in (doctor, init, run, info, verify, pack, merge, job_script, schema, analyze, compare, bound, assumptions, prune, gap, budget):
     main.add_command(_command)

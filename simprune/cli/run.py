@@ -50,6 +50,11 @@ def run(
     if share is not None:
         study = study.shared(share)
     folder = results or Path("results") / study.name
+    if where["scheduler"] == "srun":
+        from simprune.schedulers import srun
+
+        if not srun.is_run():
+            srun.serve(study.cluster, folder=folder)
     begun = api.begun(folder)
     name = api.settle_backend(backend, provenance=begun, design=study)
     why = "it began these results" if begun else api.without_cuda(study) or "a GPU is here"

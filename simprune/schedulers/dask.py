@@ -63,6 +63,10 @@ class DaskScheduler(AbstractScheduler):
             return
         yield from _Flight(self._open(), compute, deadline=self._deadline, alone=alone).run(first, waiting)
 
+    def connect(self) -> None:
+        """Open the pool now, not when the first block comes."""
+        self._open()
+
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()

@@ -76,6 +76,10 @@ class Place:
             return SerialScheduler()
         from simprune.schedulers.dask import DaskScheduler
 
+        if self.scheduler == "srun":
+            joined = DaskScheduler(open_pool=self._pool(folder), deadline=self.deadline)
+            joined.connect()  # also if there is nothing to compute: the other tasks wait to be told that it is over
+            return joined
         if self.scheduler == "local":
             return DaskScheduler(workers=self.workers, deadline=self.deadline)
         return DaskScheduler(open_pool=self._pool(folder), deadline=self.deadline)
@@ -86,6 +90,10 @@ class Place:
 
             insecure = self.insecure_network
             return partial(SlurmPool, self.cluster, folder=folder, jobs=self.workers, insecure_network=insecure)
+        if self.scheduler == "srun":
+            from simprune.schedulers.srun import SrunPool
+
+            return partial(SrunPool, self.cluster, folder=folder)
         from simprune.schedulers.pool import RemotePool
 
         return partial(RemotePool, self.scheduler, cluster=self.cluster)

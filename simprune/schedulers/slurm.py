@@ -2,9 +2,7 @@
 
 import logging
 import shutil
-import signal
 import subprocess
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -16,6 +14,7 @@ from distributed import Client
 
 from simprune.design.cluster import Cluster
 from simprune.model.errors import InputError
+from simprune.schedulers.jobqueue import jobqueue_class
 from simprune.schedulers.keys import FOLDER, make_keys, remove_keys
 from simprune.schedulers.pool import SETTINGS, Pool
 from simprune.schedulers.spawning import ONE_THREAD
@@ -140,27 +139,13 @@ def _lifetime(cluster: Cluster) -> list[str]:
 
 
 def _open(options: Mapping[str, Any]) -> Any:
+    cluster_class = jobqueue_class("SLURMCluster")
     try:
-        return _cluster_class()(**options)
+        return cluster_class(**options)
     except (ValueError, TypeError, RuntimeError, OSError) as error:
         raise InputError(
             f"a SLURM cluster must start, got '{_last_line(error)}'; mend [cluster] or jobqueue.slurm"
         ) from error
-
-
-def _cluster_class() -> Any:
-    """Import dask-jobqueue, which takes Ctrl-C for itself when it is imported, and give that back."""
-    if threading.current_thread() is not threading.main_thread():
-        raise InputError("SLURM jobs must be asked for by the main thread, got another; call simprune.run there")
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        from dask_jobqueue.slurm import SLURMCluster
-    except ImportError:
-        raise InputError("SLURM needs the package dask-jobqueue, it is not installed; install simprune[hpc]") from None
-    finally:
-        if handler is not None:
-            signal.signal(signal.SIGINT, handler)
-    return SLURMCluster
 
 
 def _submit(cluster: Any, n_jobs: int) -> None:

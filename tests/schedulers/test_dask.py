@@ -149,8 +149,9 @@ def test_everything_listens_on_loopback_only(two_workers):
     assert run(design(trials=1), backend=HashBackend(), scheduler=two_workers, store=MemoryStore()).complete
     assert wait_until(lambda: len(workers_of(os.getpid())) == 2, 20)
     processes = [psutil.Process(), *workers_of(os.getpid())]
-    listening = [c.laddr.ip for p in processes for c in p.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN]
-    assert set(listening) == {"127.0.0.1"}
+    listening = [c.laddr for p in processes for c in p.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN]
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+    assert 8787 not in {address.port for address in listening}
 
 
 def test_stopping_drops_running_blocks_quickly(two_workers):
