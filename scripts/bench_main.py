@@ -8,6 +8,7 @@ import bench_exact
 import bench_conv
 import bench_kernels
 import bench_runs
+import bench_scheduler
 import bench_trials
 import bench_tried
 
@@ -28,6 +29,7 @@ SECTIONS = {
     "conv": bench_conv.convolutions,
     "start": bench_runs.start_up,
     "dask": bench_runs.scheduling,
+    "overhead": bench_scheduler.overhead,
     "memory": bench_runs.memory,
     "quantiles": bench_analysis.quantiles,
 }

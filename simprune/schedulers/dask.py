@@ -174,7 +174,7 @@ class _Flight:
 
 
 def _lost(error: Exception | None) -> SchedulerLost:
-    told = f"'{error}'" if error is not None else "nothing"
+    told = f"'{' '.join(str(error).split())}'" if error is not None else "nothing"
     return SchedulerLost(f"the Dask scheduler must answer until the end, got {told}; run the same again to go on")
 
 

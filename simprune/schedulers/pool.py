@@ -10,6 +10,7 @@ from typing import Any
 import dask
 from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
+from distributed.utils import silence_logging_cmgr
 
 from simprune.design.cluster import Cluster
 from simprune.model.errors import InputError
@@ -21,6 +22,7 @@ CONNECT_SECONDS = 8
 WORKERS_SECONDS = 30
 MEMORY_SHARE = 0.8
 START_ATTEMPTS = 3
+SILENT = logging.CRITICAL + 1
 SETTINGS = {
     # One death is enough for a report: the engine tries the block again by itself, in halves and alone.
     "distributed.scheduler.allowed-failures": 1,
@@ -90,6 +92,8 @@ class RemotePool(Pool):
         keys = {"security": certificates(cluster)} if address.startswith("tls://") else {}
         self._stack = ExitStack()
         self._stack.enter_context(dask.config.set(SETTINGS))
+        # Whatever goes wrong is told in one sentence.
+        self._stack.enter_context(silence_logging_cmgr(SILENT))
         try:
             self.client = Client(address, set_as_default=False, timeout=CONNECT_SECONDS, **keys)  # type: ignore[no-untyped-call]
             self._stack.callback(self.client.close)
@@ -150,7 +154,7 @@ def _start(n_workers: int, folder: str) -> Any:
                     memory_limit=int(MEMORY_SHARE * MEMORY_LIMIT / n_workers),
                     local_directory=folder,
                     preload=["simprune.schedulers.worker_setup"],
-                    silence_logs=logging.CRITICAL + 1,
+                    silence_logs=SILENT,
                 )
         except (RuntimeError, OSError) as error:
             reason = error.__cause__ or error

@@ -1,6 +1,5 @@
 """Dask workers in SLURM jobs, one worker on one processor a job; jobs that end are replaced until the run is done."""
 
-import logging
 import shutil
 import subprocess
 import time
@@ -16,7 +15,7 @@ from simprune.design.cluster import Cluster
 from simprune.model.errors import InputError
 from simprune.schedulers.jobqueue import jobqueue_class
 from simprune.schedulers.keys import FOLDER, make_keys, remove_keys
-from simprune.schedulers.pool import SETTINGS, Pool
+from simprune.schedulers.pool import SETTINGS, SILENT, Pool
 from simprune.schedulers.spawning import ONE_THREAD
 
 DEATH_SECONDS = 10
@@ -110,7 +109,7 @@ def worker_options(cluster: Cluster, own: Path) -> dict[str, Any]:
         "death_timeout": DEATH_SECONDS,
         "local_directory": _configured("local-directory") or "/tmp",
         "log_directory": _configured("log-directory") or str(own / "logs"),
-        "silence_logs": logging.CRITICAL,
+        "silence_logs": SILENT,
         "scheduler_options": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
     }
 

@@ -1,6 +1,5 @@
 import contextlib
 import functools
-import json
 import os
 import socket
 import subprocess
@@ -21,32 +20,14 @@ from simprune.schedulers.serial import SerialScheduler
 from simprune.store.memory import MemoryStore
 from tests.engine.hash_backend import HashBackend, design
 from tests.engine.test_loop import assert_same_rows
+from tests.schedulers.external import external_cluster
+from tests.schedulers.waiting import wait_until, workers_of
 
 
 @pytest.fixture(scope="module")
 def two_workers():
     with contextlib.closing(DaskScheduler(workers=2, deadline=2.0)) as scheduler:
         yield scheduler
-
-
-def workers_of(pid):
-    """Worker processes under a process."""
-    found = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for process in psutil.Process(pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if "spawn_main" in " ".join(process.cmdline()):
-                    found.append(process)
-    return found
-
-
-def wait_until(condition, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def blocks_of(study, size):
@@ -250,26 +231,11 @@ def test_workers_end_with_a_killed_driver(tmp_path):
 
 
 def test_a_killed_scheduler_ends_the_run_in_one_sentence_and_the_next_run_completes(tmp_path, monkeypatch):
-    dask = [sys.executable, "-m", "distributed.cli.dask_"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    environment = os.environ | {"PYTHONPATH": os.getcwd()}
-    options = ["--host", "127.0.0.1", "--no-dashboard"]
-    file = tmp_path / "scheduler.json"
-    keeper = subprocess.Popen(
-        [*dask[:2], f"{dask[2]}scheduler", *options, "--port", "0", "--scheduler-file", str(file)], **quiet, env=environment
-    )
-    worker = None
     study, store = design(trials=100), MemoryStore()
-    try:
-        assert wait_until(file.exists, 20)
-        address = json.loads(file.read_text())["address"]
-        worker = subprocess.Popen(
-            [*dask[:2], f"{dask[2]}worker", *options, "--nthreads", "1", address], **quiet, env=environment
-        )
-
+    with external_cluster(tmp_path) as external:
         with (
             monkeypatch.context() as patch,
-            contextlib.closing(remote(address)) as scheduler,
+            contextlib.closing(remote(external.address)) as scheduler,
         ):
             patch.setattr(pool, "version", lambda name: "0.0.1")
             with pytest.raises(InputError, match=r"must run simprune 0\.0\.1 as this process does, got 0\.\d"):
@@ -277,19 +243,14 @@ def test_a_killed_scheduler_ends_the_run_in_one_sentence_and_the_next_run_comple
 
         def kill(progress):
             if progress.done > 100:
-                keeper.kill()
+                external.scheduler.kill()
 
         backend = HashBackend(seconds_per_trial=0.02)
         with (
-            contextlib.closing(remote(address)) as scheduler,
+            contextlib.closing(remote(external.address)) as scheduler,
             pytest.raises(SchedulerLost, match="the Dask scheduler must answer until the end"),
         ):
             run(study, backend=backend, scheduler=scheduler, store=store, progress=kill, block_trials=10)
-    finally:
-        for process in (worker, keeper):
-            if process is not None:
-                process.kill()
-                process.wait()
     report = run(study, backend=HashBackend(), scheduler=SerialScheduler(), store=store)
     assert report.n_before > 100
     assert report.complete

@@ -36,9 +36,9 @@ def test_driver_memory_does_not_grow_with_the_number_of_blocks():
 
         work(0, 500)
         before = process.memory_info().rss
-        work(500, 5500)
+        work(500, 20_500)
         growth = process.memory_info().rss - before
-    assert growth < 20 * MIB
+    assert growth < 50 * MIB
     # A task that ended is forgotten a moment after its result was taken.
     assert max(n_known) <= 2 * MIN_WINDOW
 

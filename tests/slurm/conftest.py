@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.schedulers.test_dask import wait_until
+from tests.schedulers.waiting import wait_until
 from tests.slurm.private import PrivateSlurm, missing_programs
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ import pytest
 
 from simprune.store.results import open_results
 from tests.engine.test_loop import assert_same_rows
-from tests.schedulers.test_dask import wait_until
+from tests.schedulers.waiting import wait_until
 from tests.slurm.campaign import STUDY, release_of
 from tests.slurm.conftest import PATIENCE
 from tests.store.test_merging import rows_of

@@ -14,7 +14,7 @@ from simprune.store.results import open_results
 from tests.cli.calls import STUDY as SMALL
 from tests.cli.calls import call
 from tests.invariance.studies import bytes_of
-from tests.schedulers.test_dask import wait_until
+from tests.schedulers.waiting import wait_until
 from tests.slurm.conftest import PATIENCE, ROOT
 from tests.slurm.test_faults import wait_for_rows, working
 
