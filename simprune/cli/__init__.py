@@ -31,5 +31,7 @@ def main() -> None:
     """Study what pruning does to the output of random and trained neural networks."""
 
 
-for _command in (doctor, init, run, info, verify, pack, merge, job_script, schema, analyze, compare, bound, assumptions, prune, gap, budget):
+STUDY = (doctor, init, run, info, verify, pack, merge, job_script, schema, analyze, compare)
+THEORY = (bound, assumptions, prune, gap, budget)
+for _command in (*STUDY, *THEORY):
     main.add_command(_command)

@@ -14,7 +14,7 @@ from simprune.model.network import FixedTarget
 from simprune.records import TrialBatch, columns_of
 from simprune.store.coverage import runs
 from simprune.store.differences import differences
-from simprune.store.errors import CorruptSegment, StoreError
+from simprune.store.errors import CorruptSegment, DamagedResults
 from simprune.store.files import storing, sync_directory
 from simprune.store.folder import FolderStore
 from simprune.store.provenance import continued
@@ -56,7 +56,7 @@ def merge(sources: Sequence[Path], target: Path) -> Merged:
     _require_same_merge(building, list(opened))
     with FolderStore.open(building, design, provenance=_provenance(opened)) as store:
         if store.quarantined:
-            raise StoreError(f"{building} must be whole to go on, got {store.quarantined[0]}; delete it and merge again")
+            raise DamagedResults(f"{building} must be whole to go on, got {store.quarantined[0]}; delete it and merge again")
         n_rows = n_equal = 0
         for point in design.points():
             held = [sum(stop - first for first, stop in results.completed(point)) for results in opened.values()]
@@ -165,7 +165,7 @@ def _stream(path: str, results: Results, point: Point) -> Iterator[tuple[str, Tr
                 yield path, TrialBatch(point=point, first=first, stop=stop, columns=columns, info=info)
                 at += stop - first
     except CorruptSegment as error:
-        raise StoreError(f"{path} must be whole to be merged, got: {error}; run its design again") from error
+        raise DamagedResults(f"{path} must be whole to be merged, got: {error}; run its design again") from error
 
 
 def _union(batches: Iterator[tuple[str, TrialBatch]]) -> Iterator[TrialBatch]:

@@ -96,20 +96,27 @@ def test_a_job_array_without_a_scheduler_gives_them_when_merged(slurm, study):
 
 
 INTRUDER = """
-import sys
-from distributed import Client
-from simprune.schedulers.keys import make_keys
+import asyncio, sys
 from pathlib import Path
+from distributed.comm import connect
+from simprune.schedulers.keys import make_keys, read_keys
 
-keys = make_keys(Path(sys.argv[1]))
-for port in sys.argv[2:]:
-    for protocol, security in (("tcp", None), ("tls", keys)):
+foreign, right = make_keys(Path(sys.argv[1])), read_keys(Path(sys.argv[2]))
+
+async def knock(address, **keys):
+    comm = await connect(address, timeout=5, **keys)
+    await comm.write({"op": "identity", "reply": True})
+    return (await comm.read())["type"]
+
+for port in sys.argv[3:]:
+    for name, keys in (("plain", None), ("foreign", foreign), ("right", right)):
+        address = f"{'tls' if keys else 'tcp'}://127.0.0.1:{port}"
+        given = keys.get_connection_args("client") if keys else {}
         try:
-            client = Client(f"{protocol}://127.0.0.1:{port}", security=security, timeout=3)
-        except (OSError, ValueError, TypeError) as error:
-            print("refused", protocol)
-        else:
-            print("entered", protocol, client.submit(sum, [1]).result())
+            found = asyncio.run(asyncio.wait_for(knock(address, **given), 10))
+        except (OSError, TypeError, ValueError, KeyError) as error:
+            found = "refused"
+        print(name, found)
 """
 
 
@@ -136,9 +143,11 @@ def test_connections_are_encrypted_and_nobody_else_gets_in(slurm, tmp_path, camp
     assert stat.S_IMODE(keys.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys.glob("*.pem")} == {0o600}
     ports = [str(address.port) for address in ours]
-    command = [sys.executable, "-c", INTRUDER, str(tmp_path / "foreign"), *ports]
+    command = [sys.executable, "-c", INTRUDER, str(tmp_path / "foreign"), str(keys), *ports]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
-    assert done.stdout.split("\n") == [*["refused tcp", "refused tls"] * len(ports), ""], done.stderr
+    answers = [line.split() for line in done.stdout.splitlines()]
+    assert {found for name, found in answers if name != "right"} == {"refused"}, done.stdout + done.stderr
+    assert "Scheduler" in {found for name, found in answers if name == "right"}, done.stdout + done.stderr
     process.terminate()
     assert process.wait(timeout=PATIENCE) == 75
     assert not list(keys.glob("*.pem"))
