@@ -140,6 +140,21 @@ def _known_backend(name: str) -> str:
     return "cpu" if name == "auto" else name
 
 
+def without_cuda(design: Design | None) -> str | None:
+    """Return why the design cannot be computed on a GPU here, None if it can."""
+    from simprune.backends.cuda_missing import missing
+
+    if design is not None and any(point.network.chain is not None for point in design.points()):
+        return "the cuda backend computes fully connected networks only"
+    return missing()
+
+
+def _driver_seen() -> bool:
+    from simprune.backends.cuda_missing import driver_seen
+
+    return driver_seen()
+
+
 def _load(path: str | Path) -> Design:
     from simprune.design.file import load_design
 
