@@ -4,8 +4,8 @@ import sys
 
 import bench_analysis
 import bench_certificates
-import bench_exact
 import bench_conv
+import bench_exact
 import bench_kernels
 import bench_runs
 import bench_scheduler
