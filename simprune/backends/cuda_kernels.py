@@ -1,8 +1,8 @@
 """The table of all CUDA kernels: what is compiled, checked without a device, interpreted, launched and timed.
 
 Kernels stay undecorated. Those on floats and keys exist for float32 (31-bit keys, names ending in 32) and float64 (53- or
-63-bit keys, names ending in 64). ``registers`` is the most that a thread may use on each of ``ARCHITECTURES``, ``shared``
-the most bytes of shared memory of a block; spills and stack are not allowed.
+63-bit keys, names ending in 64). ``registers`` is the most that a thread may use on each of ``ARCHITECTURES``
+(``cuda_budgets``), ``shared`` the most bytes of shared memory of a block; spills and stack are not allowed.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from simprune.backends import cuda_evaluation as evaluation
 from simprune.backends import cuda_passes as passes
 from simprune.backends import cuda_sampling as sampling
 from simprune.backends import cuda_selection as selection
+from simprune.backends.cuda_budgets import REGISTERS
 
 ARCHITECTURES = ((7, 5), (8, 0), (8, 9), (9, 0), (10, 0), (12, 0))
 Signature = tuple[Any, ...]
@@ -30,8 +31,12 @@ class Kernel:
     function: Callable[..., Any]
     signature: Signature
     threads: int
-    registers: int
     shared: int = 0
+
+    @property
+    def registers(self) -> dict[tuple[int, int], int]:
+        """Most registers of a thread, by compute capability."""
+        return dict(zip(ARCHITECTURES, REGISTERS[self.name], strict=True))
 
     @property
     def is_float32(self) -> bool:
@@ -67,10 +72,8 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
     tile = (passes.TILE_INNER * (passes.PADDED_ROWS + passes.TILE_COLUMNS)) * size
     spots = columns.LANES * columns.GROUP * size
 
-    def kernel(name: str, body: Callable[..., Any], signature: Signature, threads: int, budget: tuple[int, int]) -> Kernel:
-        return Kernel(
-            name=name + bits, function=body, signature=signature, threads=threads, registers=budget[0], shared=budget[1]
-        )
+    def kernel(name: str, body: Callable[..., Any], signature: Signature, threads: int, shared: int) -> Kernel:
+        return Kernel(name=name + bits, function=body, signature=signature, threads=threads, shared=shared)
 
     sample, mask_keys, normals = (
         (sampling.sample32, sampling.sample64)[own],
@@ -78,43 +81,41 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
         (sampling.normals32, sampling.normals64)[own],
     )
     return [
-        kernel("sample", sample, (*draw, INDEX, real, *at, flat, keys), 256, (64, 0)),
-        kernel("mask_keys", mask_keys, (*draw, *at, keys), 256, (64, 0)),
-        kernel("normals", normals, (WORD, WORD, WORD, _TRIALS, INDEX, panel), 256, (64, 0)),
+        kernel("sample", sample, (*draw, INDEX, real, *at, flat, keys), 256, 0),
+        kernel("mask_keys", mask_keys, (*draw, *at, keys), 256, 0),
+        kernel("normals", normals, (WORD, WORD, WORD, _TRIALS, INDEX, panel), 256, 0),
         kernel(
             "radix_digit",
             selection.radix_digit,
             (*at, keys, INDEX, INDEX, _STATE, _TABLE, _TICKETS),
             selection.THREADS,
-            (64, 12288),
+            12288,
         ),
-        kernel("count_ties", selection.count_ties, (*at, keys, _STATE, _TABLE, _TICKETS), selection.THREADS, (64, 4096)),
-        kernel("pack_mask", selection.pack_mask, (*at, keys, _STATE, _TABLE, _MASK, _COUNTS), selection.THREADS, (80, 2048)),
-        kernel(
-            "smallest_kept", selection.smallest_kept, (*at, flat, _MASK, _array(signed, 2)), selection.THREADS, (64, 4096)
-        ),
+        kernel("count_ties", selection.count_ties, (*at, keys, _STATE, _TABLE, _TICKETS), selection.THREADS, 4096),
+        kernel("pack_mask", selection.pack_mask, (*at, keys, _STATE, _TABLE, _MASK, _COUNTS), selection.THREADS, 2048),
+        kernel("smallest_kept", selection.smallest_kept, (*at, flat, _MASK, _array(signed, 2)), selection.THREADS, 4096),
         kernel(
             "pair_product",
             passes.pair_product,
             (*at, flat, _MASK, FLAG, panel, panel, panel, panel, vector),
             passes.THREADS,
-            (240, 2 * tile + 1024),
+            2 * tile + 1024,
         ),
-        kernel("product", passes.product, (*at, flat, FLAG, panel, panel, vector), passes.THREADS, (240, tile + 1024)),
-        kernel("correct", passes.correct, (*at, flat, _MASK, FLAG, panel, panel, panel), passes.THREADS_ROW, (80, 0)),
-        kernel("activate", function["activate"], (*at, INDEX, real, panel, panel), 256, (80, 0)),
-        kernel("activate_pair", function["activate_pair"], (*at, INDEX, real, panel, panel, panel, panel), 256, (96, 0)),
-        kernel("pull_back", function["pull_back"], (*at, INDEX, real, panel, panel), 256, (80, 0)),
-        kernel("pull_back_pair", function["pull_back_pair"], (*at, INDEX, real, panel, panel, panel, panel), 256, (96, 0)),
-        kernel("column_norms", columns.column_norms, (panel, INDEX, INDEX, rows), columns.THREADS, (64, spots + 1024)),
-        kernel("normalise", columns.normalise, (panel, INDEX, INDEX, rows, panel), columns.THREADS, (64, 0)),
-        kernel("to_sphere", columns.to_sphere, (panel, INDEX), columns.THREADS, (64, spots + 1024)),
-        kernel("move", columns.move, (panel, panel, rows, panel), columns.THREADS, (80, spots + 1024)),
-        kernel("choose", columns.choose, (_array(types.uint8, 2), panel, panel, panel), columns.THREADS_FLAT, (48, 0)),
-        kernel("take", columns.take, (panel, _TRIALS, rows), columns.THREADS_FLAT, (48, 0)),
-        kernel("put_origin", columns.put_origin, (panel,), columns.THREADS_FLAT, (48, 0)),
-        kernel("copy_rows", columns.copy_rows, (panel, INDEX, panel, INDEX, INDEX), columns.THREADS_FLAT, (48, 0)),
-        kernel("clear_rows", columns.clear_rows, (panel, INDEX, INDEX), columns.THREADS_FLAT, (48, 0)),
+        kernel("product", passes.product, (*at, flat, FLAG, panel, panel, vector), passes.THREADS, tile + 1024),
+        kernel("correct", passes.correct, (*at, flat, _MASK, FLAG, panel, panel, panel), passes.THREADS_ROW, 0),
+        kernel("activate", function["activate"], (*at, INDEX, real, panel, panel), 256, 0),
+        kernel("activate_pair", function["activate_pair"], (*at, INDEX, real, panel, panel, panel, panel), 256, 0),
+        kernel("pull_back", function["pull_back"], (*at, INDEX, real, panel, panel), 256, 0),
+        kernel("pull_back_pair", function["pull_back_pair"], (*at, INDEX, real, panel, panel, panel, panel), 256, 0),
+        kernel("column_norms", columns.column_norms, (panel, INDEX, INDEX, rows), columns.THREADS, spots + 1024),
+        kernel("normalise", columns.normalise, (panel, INDEX, INDEX, rows, panel), columns.THREADS, 0),
+        kernel("to_sphere", columns.to_sphere, (panel, INDEX), columns.THREADS, spots + 1024),
+        kernel("move", columns.move, (panel, panel, rows, panel), columns.THREADS, spots + 1024),
+        kernel("choose", columns.choose, (_array(types.uint8, 2), panel, panel, panel), columns.THREADS_FLAT, 0),
+        kernel("take", columns.take, (panel, _TRIALS, rows), columns.THREADS_FLAT, 0),
+        kernel("put_origin", columns.put_origin, (panel,), columns.THREADS_FLAT, 0),
+        kernel("copy_rows", columns.copy_rows, (panel, INDEX, panel, INDEX, INDEX), columns.THREADS_FLAT, 0),
+        kernel("clear_rows", columns.clear_rows, (panel, INDEX, INDEX), columns.THREADS_FLAT, 0),
     ]
 
 
@@ -128,18 +129,15 @@ def _shared_kernels() -> list[Kernel]:
     layer = (_PLAN, INDEX)
     turn, threads = selection.turn_mask, evaluation.THREADS
     biased = [(flat, _MASK, _array(flat.dtype, 1), state) for flat in (single, double)]
-    found: list[tuple[str, Any, Signature, int, tuple[int, int]]] = [
-        ("turn_mask", turn, (*layer, _MASK, _MASK), 32, (48, 0)),
-        ("evaluate_start", evaluation.evaluate_start, (double, state), threads, (64, 4096)),
-        ("evaluate_layer_of_singles", evaluation.evaluate_layer, (*layer, *biased[0]), threads, (96, 10240)),
-        ("evaluate_layer_of_doubles", evaluation.evaluate_layer, (*layer, *biased[1]), threads, (96, 10240)),
-        ("evaluate_activation", evaluation.evaluate_activation, (INDEX, *constants, INDEX, state), threads, (80, 0)),
-        ("evaluate_norm", evaluation.evaluate_norm, (INDEX, state, double), threads, (64, 6144)),
+    found: list[tuple[str, Any, Signature, int, int]] = [
+        ("turn_mask", turn, (*layer, _MASK, _MASK), 32, 0),
+        ("evaluate_start", evaluation.evaluate_start, (double, state), threads, 4096),
+        ("evaluate_layer_of_singles", evaluation.evaluate_layer, (*layer, *biased[0]), threads, 10240),
+        ("evaluate_layer_of_doubles", evaluation.evaluate_layer, (*layer, *biased[1]), threads, 10240),
+        ("evaluate_activation", evaluation.evaluate_activation, (INDEX, *constants, INDEX, state), threads, 0),
+        ("evaluate_norm", evaluation.evaluate_norm, (INDEX, state, double), threads, 6144),
     ]
-    return [
-        Kernel(name=name, function=body, signature=s, threads=n, registers=budget[0], shared=budget[1])
-        for name, body, s, n, budget in found
-    ]
+    return [Kernel(name=name, function=body, signature=s, threads=n, shared=shared) for name, body, s, n, shared in found]
 
 
 KERNELS = {
