@@ -142,11 +142,10 @@ def _known_backend(name: str) -> str:
 
 def without_cuda(design: Design | None) -> str | None:
     """Return why the design cannot be computed on a GPU here, None if it can."""
-    from simprune.backends.cuda_missing import missing
+    from simprune.backends.cuda_missing import beyond_cuda, missing
 
-    if design is not None and any(point.network.chain is not None for point in design.points()):
-        return "the cuda backend computes fully connected networks only"
-    return missing()
+    reasons = [reason for point in (design.points() if design else ()) if (reason := beyond_cuda(point))]
+    return reasons[0] if reasons else missing()
 
 
 def _driver_seen() -> bool:

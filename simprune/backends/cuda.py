@@ -9,6 +9,7 @@ import numpy as np
 
 from simprune.backends.base import AbstractBackend, Trial, Trials
 from simprune.backends.cuda_device import AbstractDevice, DeviceMemoryError
+from simprune.backends.cuda_missing import beyond_cuda
 from simprune.backends.cuda_ops import CudaOps
 from simprune.backends.cuda_plan import mask_words
 from simprune.backends.cuda_selection import BINS
@@ -40,8 +41,6 @@ class CudaBackend(AbstractBackend):
 
     def open(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> CudaOps:
         """Sample the targets of a micro-batch."""
-        if point.network.chain is not None:
-            raise InputError("the cuda backend computes fully connected networks only, got other layers; take --backend cpu")
         return CudaOps(self.device, point, trials, trained)
 
     def batch_size(self, point: Point) -> int:
@@ -50,6 +49,8 @@ class CudaBackend(AbstractBackend):
 
     def batch_of(self, block: Block) -> int:
         """Return how many trials of all the block's points fit the device's free memory."""
+        for point in block.points:
+            _check(point)
         return self._fitting(block.points)
 
     def _fitting(self, points: Sequence[Point]) -> int:
@@ -84,6 +85,7 @@ class CudaBackend(AbstractBackend):
 
     def rebuild(self, point: Point, trial: int, trained: TrainedNetwork | None) -> Trial:
         """Return weights and masks of one trial."""
+        _check(point)
         ops = self.open(point, np.array([trial], dtype=np.int64), trained)
         masks = tuple(mask[0] for mask in ops.masks(ops.prune([point.rule])[0]))
         flat = self.device.download(ops.weights)[0]
@@ -98,6 +100,11 @@ class CudaBackend(AbstractBackend):
             masks=masks,
             biases=tuple(b.astype(point.precision) for b in biases),
         )
+
+
+def _check(point: Point) -> None:
+    if reason := beyond_cuda(point):
+        raise InputError(f"{reason}, got a design with others; take --backend cpu")
 
 
 def bytes_per_trial(points: Sequence[Point]) -> int:

@@ -3,8 +3,17 @@
 import ctypes
 from importlib.util import find_spec
 
+from simprune.design.point import Point
+
 MODULES = ("numba_cuda", "cuda.bindings")
 PACKAGES = "pip install 'simprune[cuda]'"
+
+
+def beyond_cuda(point: Point) -> str | None:
+    """Return what of a point the CUDA backend does not compute, None if it computes all of it."""
+    if point.network.chain is not None:
+        return "the cuda backend computes fully connected networks only"
+    return "the cuda backend prunes single weights only, no whole neurons" if point.rule.whole_rows else None
 
 
 def driver_seen() -> bool:

@@ -11,7 +11,7 @@ from numba.cuda.simulator.kernel import FakeCUDAKernel
 
 from simprune.backends import cuda_columns, cuda_selection
 from simprune.backends.cuda import CudaBackend
-from simprune.backends.cuda_ops import digits
+from simprune.backends.cuda_batch import digits
 from simprune.backends.cuda_plan import layer_plan
 from tests.backends.interpreted import InterpretedDevice
 from tests.conformance import test_ops as operations
