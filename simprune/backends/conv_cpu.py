@@ -150,6 +150,10 @@ class ConvOps(HostColumns):
         """Return no bound: the relaxation is one of fully connected networks."""
         return np.full(self.n_trials, np.inf)
 
+    def exact_gap(self, pruned: ConvPruned, floors: Doubles, *, tolerance: float, cells: int) -> tuple[Doubles, Array]:
+        """Return no bound: the exact estimator refuses these networks."""
+        return np.full(self.n_trials, np.inf), np.zeros((self.n_trials, self.network.widths[0]))
+
     def bias_norms(self) -> tuple[float, ...]:
         """Return upper bounds of the norms of the biases at all positions."""
         pairs = zip(self._walk.biases, self.samples, strict=True)

@@ -114,6 +114,11 @@ class ConvReferenceOps(HostColumns):
     ) -> Doubles:
         return np.full(self.n_trials, np.inf)
 
+    def exact_gap(
+        self, pruned: ConvReferencePruned, floors: Doubles, *, tolerance: float, cells: int
+    ) -> tuple[Doubles, Array]:
+        return np.full(self.n_trials, np.inf), np.zeros((self.n_trials, self.network.widths[0]))
+
     def bias_norms(self) -> tuple[float, ...]:
         pairs = zip(self.base.biases, self.network.weighted, strict=True)
         return tuple(bounds.vector_norm_bound(np.repeat(bias, stage.positions)) for bias, stage in pairs)
