@@ -38,8 +38,8 @@ RULES = (
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
 @pytest.mark.parametrize("law", [Uniform(), Gaussian(), Laplace(), Rademacher()], ids=lambda law: law.name)
 @pytest.mark.slow
-def test_bounds_at_one_half_are_rarely_violated(layer, law):
-    """Twelve draws at delta = 0.05: more than five violations have a chance below 1e-5 even if each had 0.05."""
+def test_bounds_are_rarely_violated(layer, law):
+    """Twelve draws at delta = 0.05: more than five violations have a chance below 2e-5 even if each had 0.05."""
     network = NetworkSpec(
         chain=Chain(input=(4, 5, 5), layers=(layer,)), activation=ReLU(), target=SampledTarget(distribution=law)
     )
