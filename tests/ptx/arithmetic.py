@@ -1,4 +1,4 @@
-"""Instructions that compute: integers, floats, comparisons, conversions, moves."""
+"""Instructions that compute with numbers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from tests.ptx import floats, integers
-from tests.ptx.decode import FLOATS, INTEGERS, Decoder, Run, Source, builds
+from tests.ptx.decode import FLOATS, Decoder, Run, Source, builds
 from tests.ptx.errors import PtxError
 from tests.ptx.lanes import Lanes, spread
-from tests.ptx.memory import LOCAL_WINDOW, SHARED_WINDOW
-from tests.ptx.syntax import DTYPES, Group
+from tests.ptx.syntax import DTYPES
 from tests.ptx.wave import Wave
 
 Function = Callable[..., Any]
@@ -201,89 +200,6 @@ def _copysign(d: Decoder) -> Run:
     return apply(d, lambda x, y: np.copysign(y, x), d.sources(kind, 1, 2), kind)
 
 
-@builds("and", "or", "xor")
-def _logic(d: Decoder) -> Run:
-    d.count(3)
-    kind = d.kind("pred", *BITS)
-    function = {"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}[d.opcode]
-    return apply(d, function, d.sources(kind, 1, 2), kind)
-
-
-@builds("not")
-def _not(d: Decoder) -> Run:
-    d.count(2)
-    kind = d.kind("pred", *BITS)
-    return apply(d, np.invert, d.sources(kind, 1), kind)
-
-
-@builds("lop3")
-def _logic3(d: Decoder) -> Run:
-    d.count(5)
-    kind = d.kind("b32")
-    table = int(d.read(d.operands[4], "u32")(None, slice(0)))  # type: ignore[arg-type]
-    return apply(d, lambda a, b, c: integers.logic3(a, b, c, table), d.sources(kind, 1, 2, 3), kind)
-
-
-@builds("shl", "shr")
-def _shift(d: Decoder) -> Run:
-    d.count(3)
-    kind = d.kind(*BITS) if d.opcode == "shl" else d.kind(*INTEGERS)
-    function = integers.shift_left if d.opcode == "shl" else integers.shift_right
-    return apply(d, lambda x, n: function(np.atleast_1d(x), n), [*d.sources(kind, 1), *d.sources("u32", 2)], kind)
-
-
-@builds("shf")
-def _funnel(d: Decoder) -> Run:
-    d.count(4)
-    kind = d.kind("b32")
-    left = d.required("l", "r") == "l"
-    wraps = d.required("wrap", "clamp") == "wrap"
-
-    def compute(low: Any, top: Any, n: Any) -> Any:
-        return integers.funnel(low, top, n & np.uint32(31) if wraps else np.minimum(n, np.uint32(32)), left)
-
-    return apply(d, compute, d.sources(kind, 1, 2, 3), kind)
-
-
-@builds("bfe")
-def _extract(d: Decoder) -> Run:
-    d.count(4)
-    kind = d.kind("s32", "u32", "s64", "u64")
-    sources = [*d.sources(kind, 1), *d.sources("u32", 2, 3)]
-    return apply(d, lambda x, p, n: integers.extract(np.atleast_1d(x), p, n), sources, kind)
-
-
-@builds("bfi")
-def _insert(d: Decoder) -> Run:
-    d.count(5)
-    kind = d.kind("b32", "b64")
-    sources = [*d.sources(kind, 1, 2), *d.sources("u32", 3, 4)]
-    return apply(d, lambda f, x, p, n: integers.insert(np.atleast_1d(f), np.atleast_1d(x), p, n), sources, kind)
-
-
-@builds("prmt")
-def _permute(d: Decoder) -> Run:
-    d.count(4)
-    kind = d.kind("b32")
-    return apply(d, lambda a, b, s: integers.permute(a, b, np.atleast_1d(s)), d.sources(kind, 1, 2, 3), kind)
-
-
-@builds("popc", "clz", "brev")
-def _bits(d: Decoder) -> Run:
-    d.count(2)
-    kind = d.kind("b32", "b64")
-    function = {"popc": integers.count_bits, "clz": integers.leading_zeros, "brev": integers.reverse_bits}[d.opcode]
-    return apply(d, lambda x: function(np.atleast_1d(x)), d.sources(kind, 1), kind if d.opcode == "brev" else "u32")
-
-
-@builds("bfind")
-def _find(d: Decoder) -> Run:
-    d.count(2)
-    kind = d.kind("s32", "u32", "s64", "u64")
-    shift = bool(d.option("shiftamt"))
-    return apply(d, lambda x: integers.find_leading(np.atleast_1d(x), shift), d.sources(kind, 1), "u32")
-
-
 @builds("rcp", "sqrt", "rsqrt", "ex2", "lg2", "sin", "cos", "tanh")
 def _approximate(d: Decoder) -> Run:
     d.count(2)
@@ -300,151 +216,3 @@ def _approximate(d: Decoder) -> Run:
         exact = lambda x: floats.approximate(name, x)  # noqa: E731
     compute = (lambda x: floats.flush(exact(floats.flush(x)))) if flush else exact
     return apply(d, compute, d.sources(kind, 1), kind)
-
-
-ORDERED = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
-UNSIGNED = {"lo": np.less, "ls": np.less_equal, "hi": np.greater, "hs": np.greater_equal}
-LOGIC = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}
-
-
-def _comparison(word: str, kind: str) -> Function | None:
-    if kind not in FLOATS:
-        return ORDERED.get(word) or (UNSIGNED.get(word) if kind[0] in "ub" else None)
-    if word in ("nan", "num"):
-        return lambda x, y: (np.isnan(x) | np.isnan(y)) == (word == "nan")
-    base = ORDERED.get(word.removesuffix("u"))
-    if base is None:
-        return None
-    if word.endswith("u"):
-        return lambda x, y: base(x, y) | np.isnan(x) | np.isnan(y)
-    return base if word != "ne" else lambda x, y: (x != y) & ~np.isnan(x) & ~np.isnan(y)
-
-
-@builds("setp")
-def _compare(d: Decoder) -> Run:
-    kind = d.kind(*INTEGERS, *FLOATS)
-    function = _comparison(d.words.pop(0) if d.words else "", kind)
-    if function is None:
-        raise d.unsupported("comparison")
-    logic, flush = d.option(*LOGIC), d.option("ftz")
-    d.count(4 if logic else 3)
-    compare = (lambda x, y: function(floats.flush(x), floats.flush(y))) if flush else function
-    sources = d.sources(kind, 1, 2)
-    if not logic:
-        return apply(d, compare, sources, "pred")
-    return apply(d, lambda x, y, p: LOGIC[logic](compare(x, y), p), [*sources, d.read(d.operands[3], "pred")], "pred")
-
-
-@builds("selp")
-def _select(d: Decoder) -> Run:
-    d.count(4)
-    kind = d.kind(*INTEGERS, *FLOATS)
-    dtype = DTYPES[kind]
-    sources = [*d.sources(kind, 1, 2), d.read(d.operands[3], "pred")]
-    return apply(d, lambda x, y, p: np.where(p, x, y).astype(dtype, copy=False), sources, kind)
-
-
-@builds("mov")
-def _move(d: Decoder) -> Run:
-    d.count(2)
-    kind = d.kind("pred", *INTEGERS, *FLOATS)
-    target, source = d.operands
-    if isinstance(target, Group):
-        return _unpack(d, target, kind)
-    if isinstance(source, Group):
-        return _pack(d, source, kind)
-    return apply(d, lambda x: x, [d.read(source, kind)], kind)
-
-
-def _part(d: Decoder, kind: str, n: int) -> str:
-    bits = int(kind[1:]) // n
-    if bits not in (8, 16, 32):
-        raise d.unsupported("vector")
-    return f"b{bits}"
-
-
-def _unpack(d: Decoder, target: Group, kind: str) -> Run:
-    part = _part(d, kind, len(target.items))
-    whole, width = f"u{int(kind[1:]) // 8}", int(part[1:])
-    source, targets = d.read(d.operands[1], kind), [d.write(item, part) for item in target.items]
-
-    def run(w: Wave, m: Lanes) -> None:
-        value = np.array(source(w, m)).view(whole)
-        for i, write in enumerate(targets):
-            write(w, m, (value >> value.dtype.type(i * width)).astype(DTYPES[part]))
-
-    return run
-
-
-def _pack(d: Decoder, source: Group, kind: str) -> Run:
-    part = _part(d, kind, len(source.items))
-    dtype, width = DTYPES[f"b{kind[1:]}"], int(part[1:])
-    sources, target = [d.read(item, part) for item in source.items], d.write(d.operands[0], f"b{kind[1:]}")
-
-    def run(w: Wave, m: Lanes) -> None:
-        value = np.zeros((), dtype)
-        for i, read in enumerate(sources):
-            value = value | (np.asarray(read(w, m)).astype(dtype) << dtype.type(i * width))
-        target(w, m, value)
-
-    return run
-
-
-@builds("cvta")
-def _generic_address(d: Decoder) -> Run:
-    d.count(2)
-    kind = d.kind("u64")
-    to = d.option("to")
-    window = {"shared": SHARED_WINDOW, "local": LOCAL_WINDOW, "global": 0, "const": 0}[
-        d.required("shared", "local", "global", "const")
-    ]
-    shift = np.uint64(window)
-    return apply(d, (lambda x: x - shift) if to else (lambda x: x + shift), d.sources(kind, 1), kind)
-
-
-@builds("cvt")
-def _convert(d: Decoder) -> Run:
-    d.count(2)
-    origin = d.kind(*(k for k in DTYPES if k != "pred" and k[0] != "b"))
-    result = d.kind(*(k for k in DTYPES if k != "pred" and k[0] != "b"))
-    rounding = d.option(*floats.MODES, *floats.ROUND)
-    flush, saturate = d.option("ftz"), d.option("sat")
-    function = _conversion(d, origin, result, rounding)
-
-    def compute(x: Any) -> Any:
-        y = function(floats.flush(x) if flush and origin == "f32" else x)
-        y = floats.flush(y) if flush and result == "f32" else y
-        return floats.saturate(y) if saturate and result in FLOATS else y
-
-    if saturate and result not in FLOATS and origin not in FLOATS:
-        limits = np.iinfo(DTYPES[result])
-        return apply(d, lambda x: _clamped(x, limits.min, limits.max).astype(DTYPES[result]), d.sources(origin, 1), result)
-    return apply(d, compute if flush or saturate else function, d.sources(origin, 1), result)
-
-
-def _clamped(x: Any, low: int, high: int) -> Any:
-    own = np.iinfo(x.dtype)
-    return np.clip(x, max(low, own.min), min(high, own.max))
-
-
-def _conversion(d: Decoder, origin: str, result: str, rounding: str | None) -> Function:
-    dtype, source_is_float, result_is_float = DTYPES[result], origin in FLOATS, result in FLOATS
-    if not source_is_float and not result_is_float:
-        if rounding:
-            raise d.unsupported("rounding mode")
-        return lambda x: x.astype(dtype)
-    if source_is_float and not result_is_float:
-        if rounding not in floats.ROUND:
-            raise d.unsupported("rounding mode")
-        return lambda x: floats.to_integer(np.atleast_1d(x), dtype, rounding)
-    if not source_is_float:
-        if rounding != "rn":
-            raise d.unsupported("rounding mode")
-        return lambda x: x.astype(dtype)
-    if origin == result and (rounding is None or rounding in floats.ROUND):
-        return floats.ROUND[rounding] if rounding else lambda x: x
-    if (origin, result) == ("f32", "f64") and rounding is None:
-        return lambda x: x.astype(dtype)
-    if (origin, result) == ("f64", "f32") and rounding in floats.MODES:
-        return lambda x: floats.to_float32(x, rounding)
-    raise d.unsupported("conversion")

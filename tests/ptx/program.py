@@ -8,7 +8,10 @@ import numpy as np
 
 import tests.ptx.arithmetic
 import tests.ptx.atomics
-import tests.ptx.control  # noqa: F401  (these modules register the instructions)
+import tests.ptx.bits
+import tests.ptx.control
+import tests.ptx.conversion
+import tests.ptx.selection  # noqa: F401  (these modules register the instructions)
 from tests.ptx.access import param_key
 from tests.ptx.decode import Decoder, Step
 from tests.ptx.errors import UnsupportedInstruction

@@ -1,0 +1,215 @@
+"""The mutants: faults that a kernel of this kind can have, one line each."""
+
+from tests.ptx.mutation import Mutant
+
+RADIX, TIES, PACK = ("radix_digit32",), ("count_ties32",), ("pack_mask32",)
+
+
+def _selection(name: str, function: str, before: str, after: str, kernels: tuple[str, ...], stage: str = "blocks") -> Mutant:
+    return Mutant(
+        name=name, module="cuda_selection", function=function, before=before, after=after, kernels=kernels, stage=stage
+    )
+
+
+def _scalar(name: str, function: str, before: str, after: str, kernels: tuple[str, ...], stage: str) -> Mutant:
+    return Mutant(
+        name=name, module="cuda_scalars", function=function, before=before, after=after, kernels=kernels, stage=stage
+    )
+
+
+def _sampling(name: str, function: str, before: str, after: str, stage: str) -> Mutant:
+    return Mutant(
+        name=name, module="cuda_sampling", function=function, before=before, after=after, kernels=(function,), stage=stage
+    )
+
+
+def _pass(name: str, function: str, before: str, after: str, stage: str = "dense pass") -> Mutant:
+    kernels = (function if function[-2:] in ("32", "64") else function + "32",)
+    return Mutant(
+        name=name, module="cuda_passes", function=function, before=before, after=after, kernels=kernels, stage=stage
+    )
+
+
+def _column(
+    name: str, function: str, before: str, after: str, kernels: tuple[str, ...], stage: str = "dense pass"
+) -> Mutant:
+    return Mutant(
+        name=name, module="cuda_columns", function=function, before=before, after=after, kernels=kernels, stage=stage
+    )
+
+
+def _evaluation(name: str, function: str, before: str, after: str, stage: str = "evaluation") -> Mutant:
+    return Mutant(
+        name=name, module="cuda_evaluation", function=function, before=before, after=after, kernels=(function,), stage=stage
+    )
+
+
+BARRIER = "cuda.syncthreads()\n"
+MUTANTS = (
+    _selection("digit shift one too high", "radix_digit", "np.uint64(shift), np", "np.uint64(shift + 1), np", RADIX),
+    _selection(
+        "prefix one bit too short", "radix_digit", "np.uint64(shift + bits)\n", "np.uint64(shift + bits + 1)\n", RADIX
+    ),
+    _selection("keys past the layer counted", "radix_digit", "while i < n:", "while i <= n:", RADIX),
+    _selection(
+        "histogram by plain additions",
+        "radix_digit",
+        "cuda.atomic.add(counts, np.int64(key >> low & digits), 1)",
+        "counts[np.int64(key >> low & digits)] += 1",
+        RADIX,
+    ),
+    _selection("no barrier before counting", "radix_digit", BARRIER + "    prefix =", "prefix =", RADIX),
+    _selection(
+        "no fence before the ticket",
+        "radix_digit",
+        "    cuda.threadfence()\n    cuda.syncthreads()\n    if j == 0:\n        last",
+        "    cuda.syncthreads()\n    if j == 0:\n        last",
+        RADIX,
+    ),
+    _selection(
+        "no fence after the ticket",
+        "radix_digit",
+        "        return\n    cuda.threadfence()\n    for",
+        "        return\n    for",
+        RADIX,
+    ),
+    _selection("last but one block taken for the last", "radix_digit", "cuda.gridDim.x - 1", "cuda.gridDim.x - 2", RADIX),
+    _selection(
+        "histogram not emptied",
+        "radix_digit",
+        "cuda.atomic.exch(histogram, (t, q * THREADS + j), 0)",
+        "cuda.atomic.add(histogram, (t, q * THREADS + j), 0)",
+        RADIX,
+    ),
+    _selection("no barrier in the scan", "_pick_digit", BARRIER + "        sums[j] += before", "sums[j] += before", RADIX),
+    _selection(
+        "rank of the digit off by one",
+        "_pick_digit",
+        "if seen < wanted <= sums[j]:",
+        "if seen <= wanted < sums[j]:",
+        RADIX,
+        "edge of a digit",
+    ),
+    _selection("quota of the digit not reduced", "_pick_digit", "wanted - seen", "wanted", RADIX),
+    _selection("row's end not respected", "count_ties", " and column < d_in and", " and", TIES, "ties"),
+    _selection("ties of earlier chunks not summed", "count_ties", "seen += count", "seen = count", TIES, "ties"),
+    _selection(
+        "no barrier in the sum of ties",
+        "count_ties",
+        "    sums[j] = own\n    cuda.syncthreads()",
+        "    sums[j] = own",
+        TIES,
+        "ties",
+    ),
+    _selection("one tie too many", "pack_mask", "& below)) < quota", "& below)) <= quota", PACK, "ties"),
+    _selection(
+        "ties to the highest index",
+        "pack_mask",
+        "np.uint32(ties_here & below)",
+        "np.uint32(ties_here & ~below)",
+        PACK,
+        "ties",
+    ),
+    _selection("limit itself pruned", "pack_mask", "key < limit, quota", "key <= limit, quota", PACK, "ties"),
+    _selection("ties of later warps counted", "pack_mask", "in range(warp):", "in range(warp + 1):", PACK, "ties"),
+    _selection(
+        "lanes past the row pruned",
+        "pack_mask",
+        "pruned, tied = False, False",
+        "pruned, tied = True, False",
+        PACK,
+        "magnitude32",
+    ),
+    _selection(
+        "words past the layer written",
+        "pack_mask",
+        "if lane == 0 and start + s < n_words:",
+        "if lane == 0:",
+        PACK,
+        "magnitude32",
+    ),
+    _selection(
+        "half a warp votes",
+        "pack_mask",
+        "np.uint32(cuda.ballot_sync(ALL_LANES, pruned))",
+        "np.uint32(cuda.ballot_sync(np.uint32(0xFFFF), pruned))",
+        PACK,
+        "magnitude32",
+    ),
+    _selection(
+        "neighbour's bit read",
+        "smallest_kept",
+        "np.uint32(column & 31)",
+        "np.uint32((column + 1) & 31)",
+        ("smallest_kept32",),
+        "magnitude32",
+    ),
+    _selection("bits of a tile reversed", "turn_mask", "if lane == b:", "if lane == 31 - b:", ("turn_mask",), "magnitude32"),
+    _scalar("nine rounds of Philox", "_philox4", "range(10)", "range(9)", ("sample32",), "uniform32"),
+    _scalar("Weyl constants exchanged", "_philox4", "q0 + W0", "q0 + W1", ("mask_keys32",), "uniform32"),
+    _scalar("Philox words crossed", "_philox4", "^ a1 ^ q0", "^ a3 ^ q0", ("sample32",), "uniform32"),
+    _scalar("low word shifted too far", "_key53", "LOW_DROP", "(LOW_DROP + np.uint32(1))", ("mask_keys64",), "laplace64"),
+    _scalar("coefficient with exchanged digits", "_gaussian31", "1.50140941", "1.50149041", ("sample32",), "gaussian32"),
+    _scalar("sign of the other word", "_weight32", "-size if", "size if", ("sample32",), "uniform32"),
+    _sampling(
+        "planes in reverse order", "sample32", "e = base + plane * PLANE", "e = base + (3 - plane) * PLANE", "uniform32"
+    ),
+    _sampling("one weight past the layer", "sample32", "if e < n:", "if e <= n:", "uniform32"),
+    _sampling("rows and columns exchanged", "normals32", "x[t, e % d, e // d]", "x[t, e // d, e % d]", "uniform32"),
+    _pass("tile's inner edge not masked", "pair_product", "if top + r < m and k0 + k < n:", "if top + r < m:"),
+    _pass(
+        "no barrier at the end of a tile",
+        "pair_product",
+        "                    moved[q, p] -= g * u\n        cuda.syncthreads()",
+        "                    moved[q, p] -= g * u",
+    ),
+    _pass("wrong operand of a fused operation", "pair_product", "kept * panel_b", "w * panel_b"),
+    _pass("accumulates the wrong columns", "pair_product", "u = panel_a[k, tx + OWN * p]", "u = panel_a[k, tx + p]"),
+    _pass("result past the last column", "product", "if i < m and c < a.shape[2]:", "if i < m:"),
+    _pass("bit counted from one", "correct", "cuda.ffs(bits) - 1", "cuda.ffs(bits)", "sparse pass"),
+    _pass(
+        "target's part of the correction lost",
+        "correct",
+        "(a[t, source + k, c] + b[t, source + k, c])",
+        "b[t, source + k, c]",
+        "sparse pass",
+    ),
+    _pass(
+        "adjoint without the moved part", "pull_back_pair32", "(moved - at) * (target + difference)", "(moved - at) * target"
+    ),
+    _scalar(
+        "wrong side of the kink",
+        "_difference32",
+        "low * moved - z if",
+        "low * moved + z if",
+        ("activate_pair32",),
+        "pass with kinks",
+    ),
+    _column(
+        "no barrier between halves",
+        "_column_norm",
+        "            spots[lane, g] += spots[lane + half, g]\n        cuda.syncthreads()",
+        "            spots[lane, g] += spots[lane + half, g]",
+        ("column_norms32",),
+    ),
+    _column(
+        "square of the wrong value",
+        "_column_norm",
+        "total += share * share",
+        "total += share * largest",
+        ("column_norms32", "to_sphere32"),
+        "uniform32",
+    ),
+    _column("step not projected", "move", "norm > one", "norm < zero", ("move32",)),
+    _evaluation("sign of the pruned entries", "evaluate_layer", "dz -= w * h", "dz += w * h"),
+    _evaluation("error of the pruned entries forgotten", "evaluate_layer", "edz += size * value_error", "edz += size * g"),
+    _evaluation("no barrier before the sum", "evaluate_norm", "= square, error\n    cuda.syncthreads()", "= square, error"),
+    _evaluation("constant of the activation halved", "evaluate_activation", "+ 8.0 * EPSILON", "+ 4.0 * EPSILON"),
+    _evaluation(
+        "kinks thought safe",
+        "evaluate_activation",
+        "(z > 0.0) == (moved > 0.0) and",
+        "(z > 0.0) == (z > 0.0) and",
+        "evaluation with kinks",
+    ),
+)
