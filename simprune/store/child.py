@@ -22,8 +22,11 @@ class Ended:
     death: str | None
 
 
-def run_module(module: str, arguments: Sequence[str], *, seconds: float | None = None) -> Ended:
-    """Run ``python -m module`` with this installation, ended after ``seconds``; OSError if it cannot be started."""
+def run_module(module: str, arguments: Sequence[str], *, told: str = "", seconds: float | None = None) -> Ended:
+    """Run ``python -m module`` with this installation, ``told`` on its input, ended after ``seconds``.
+
+    Ctrl-C reaches the caller alone, who decides. OSError if the process cannot be started.
+    """
     root = str(Path(__file__).resolve().parents[2])
     # The module is found where this one was, after everything installed, and not in the folder where the command was typed.
     start = (
@@ -33,7 +36,16 @@ def run_module(module: str, arguments: Sequence[str], *, seconds: float | None =
     # One thread is enough, and no filter is loaded from files.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=seconds)
+        done = subprocess.run(
+            command,
+            input=told,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            timeout=seconds,
+            start_new_session=True,
+        )
     except subprocess.TimeoutExpired:
         return Ended(code=-signal.SIGKILL, output="", error="", death=f"its process did not end within {seconds:.0f} s")
     return Ended(code=done.returncode, output=done.stdout, error=done.stderr, death=death(done.returncode))

@@ -25,7 +25,7 @@ def inspected(path: Path, *, known: Iterable[str] = ()) -> Mapping[str, Scanned]
     """
     try:
         seconds = SECONDS + SECONDS_A_BYTE * sum(sizes(path).values())
-        ended = run_module("simprune.store.inspection", [str(path), *known], seconds=seconds)
+        ended = run_module("simprune.store.inspection", [str(path)], told=json.dumps(list(known)), seconds=seconds)
     except OSError as error:
         raise StoreError(f"{path} must be readable, the system said '{error.strerror}'; mend that") from error
     if ended.death:

@@ -1,7 +1,7 @@
-"""The process that looks at results of strangers first: ``python -m simprune.store.inspection PATH [KNOWN ...]``.
+"""The process that looks at results of strangers first: ``python -m simprune.store.inspection PATH``.
 
 It does everything that a reader does at first, under limits of memory and time: whatever a crafted file makes the HDF5
-library do, it does it here. KNOWN names segments that were looked at before.
+library do, it does it here. Its input may name segments that were looked at before, as a JSON list.
 """
 
 import json
@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
     path = Path(arguments[0])
     try:
         limit(path)
-        told = json.dumps(plain(inspect(path, known=arguments[1:])))
+        told = json.dumps(plain(inspect(path, known=json.loads(sys.stdin.read() or "[]"))))
     except InputError as error:
         sys.stdout.write(str(error))
         return UNREADABLE if isinstance(error, StoreError) else REFUSED
