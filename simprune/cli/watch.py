@@ -5,10 +5,12 @@ from collections import Counter, deque
 from pathlib import Path
 
 from simprune.cli.progress import reporter
+from simprune.design.share import Share
 from simprune.engine.progress import PointProgress, Progress
 from simprune.engine.stop import StopRequest
 from simprune.engine.watched import Interval, Tally
 from simprune.store.growing import GrowingResults
+from simprune.store.record import RunRecord
 from simprune.store.source import AbstractSource
 from simprune.store.stops import Stop
 
@@ -73,16 +75,26 @@ class _Eye:
         failed: Counter[str] = Counter()
         for failure in source.failed:
             failed[failure.digest] += failure.stop - failure.first
+        asked = _asked(source.record)
         return tuple(
             PointProgress(
                 point=point,
                 done=min(self._done[digest], stops[digest].trials) if digest in stops else self._done[digest],
-                target=stops[digest].trials if digest in stops else source.record.trials,
+                target=stops[digest].trials if digest in stops else asked,
                 n_failed=failed[digest],
                 watched=_interval(stops[digest]) if digest in stops else self._tallies.get(digest),
             )
             for digest, point in zip(source.record.digests, source.record.points, strict=True)
         )
+
+
+def _asked(record: RunRecord) -> int:
+    """Return the trials of every point that the run is to compute: all, or those of its share."""
+    share = record.provenance.get("share")
+    if share is None or record.provenance.get("continued"):
+        return record.trials
+    first, stop = Share.parse(str(share)).of(record.trials)
+    return stop - first
 
 
 def _interval(stop: Stop) -> Interval:

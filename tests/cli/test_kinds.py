@@ -65,6 +65,28 @@ def test_every_kind_is_read_and_verified_alike(study, tmp_path):
 
 
 @pytest.mark.slow
+def test_shares_are_watched_to_their_end_and_merged_results_are_read_like_others(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    assert call("run", path, "-o", tmp_path / "whole", *FAST).exit_code == 0
+    shares = [tmp_path / "first", tmp_path / "second"]
+    for i, folder in enumerate(shares, start=1):
+        assert call("run", path, "-o", folder, "--share", f"{i}/2", *FAST).exit_code == 0
+        watched = call("info", "--watch", folder)
+        assert watched.exit_code == 0
+        assert "24 of 48 rows" in watched.stdout
+    merged = call("merge", *shares, "-o", tmp_path / "merged")
+    assert merged.exit_code == 0, merged.output
+    assert call("pack", tmp_path / "merged").exit_code == 0
+    tables = json.loads(call("analyze", tmp_path / "whole", "--json").stdout)
+    for results in (tmp_path / "merged", tmp_path / "merged.h5"):
+        assert json.loads(call("analyze", results, "--json").stdout) == tables
+        checked = call("verify", results, "--recompute", 6)
+        assert "computed 6 trials again on the reference backend: 0 differ" in checked.stdout
+        assert checked.exit_code == 0
+
+
+@pytest.mark.slow
 def test_a_changed_row_with_right_checksums_is_found_by_computing_it_again(tmp_path):
     path = tmp_path / "study.toml"
     path.write_text(STUDY)
