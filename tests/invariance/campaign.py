@@ -9,7 +9,7 @@ from simprune.backends.reference import ReferenceBackend
 from simprune.engine import StopRequest, run
 from simprune.schedulers.dask import DaskScheduler
 from simprune.store.folder import FolderStore
-from tests.invariance.studies import mixed_design
+from tests.invariance.studies import whole_design
 
 TRIALS = 400
 SECONDS_PER_TRIAL = 0.06
@@ -25,7 +25,7 @@ class SlowReference(ReferenceBackend):
 
 
 def main(folder):
-    design, stop = mixed_design(trials=TRIALS), StopRequest()
+    design, stop = whole_design(trials=TRIALS), StopRequest()
     with (
         stop.on_signals(),
         FolderStore.open(folder, design, provenance={}) as store,

@@ -6,9 +6,16 @@ from simprune.gap.sampled import Sampled
 from simprune.gap.spectral import Spectral
 from simprune.model.activations import ReLU, Tanh
 from simprune.model.distributions import Gaussian, Uniform
-from simprune.model.pruning import BernoulliPruning, MagnitudePruning, RandomPruning
+from simprune.model.layers import Chain, Conv2d, Dense, Flatten, MaxPool
+from simprune.model.pruning import (
+    BernoulliPruning,
+    FilterMagnitudePruning,
+    FilterRandomPruning,
+    MagnitudePruning,
+    RandomPruning,
+)
 from simprune.records import columns_of
-from tests.conformance.cases import point, trained_network
+from tests.conformance.cases import point, trained_cnn, trained_network
 
 ESTIMATORS = (Ascent(restarts=4, steps=6, keep_witness=True), Sampled(samples=16), Spectral())
 RULES = (MagnitudePruning(alpha=0.3), RandomPruning(alpha=0.4), BernoulliPruning(pruned_fraction=0.25))
@@ -25,6 +32,34 @@ def mixed_design(*, trials: int) -> Design:
     ]
     cells += [point((5, 7, 3), rule=rule, estimators=ESTIMATORS, trained=trained) for rule in RULES[1:]]
     return Design(cells=tuple(cells), trials=trials, networks={trained.sha256: trained})
+
+
+TINY_CNN = Chain(
+    input=(2, 4, 3),
+    layers=(
+        Conv2d(channels=3, kernel=(2, 2), padding=(1, 0)),
+        MaxPool(kernel=(2, 1), stride=(2, 1)),
+        Conv2d(channels=2, kernel=(1, 2), groups=1),
+        Flatten(),
+        Dense(width=2),
+    ),
+)
+
+
+def conv_design(*, trials: int) -> Design:
+    """A sampled and a trained network with convolutions, rules for entries and for filters."""
+    trained = trained_cnn(TINY_CNN)
+    rules = (*RULES, FilterMagnitudePruning(pruned_fraction=0.5), FilterRandomPruning(pruned_fraction=0.5))
+    cells = [point(chain=TINY_CNN, law=Gaussian(), rule=rule, estimators=ESTIMATORS) for rule in rules]
+    cells += [point(chain=TINY_CNN, rule=rule, estimators=ESTIMATORS, trained=trained) for rule in RULES[1:]]
+    return Design(cells=tuple(cells), trials=trials, networks={trained.sha256: trained})
+
+
+def whole_design(*, trials: int) -> Design:
+    """All points of both designs."""
+    mixed, conv = mixed_design(trials=trials), conv_design(trials=trials)
+    networks = {**mixed.networks, **conv.networks}
+    return Design(cells=(*mixed.cells, *conv.cells[:2], conv.cells[-1]), trials=trials, networks=networks)
 
 
 def bytes_of(read, design: Design) -> list[tuple[str, str, bytes]]:

@@ -19,7 +19,7 @@ from simprune.store.folder import FolderStore
 from simprune.store.memory import MemoryStore
 from simprune.store.results import open_results
 from tests.invariance.campaign import TRIALS
-from tests.invariance.studies import bytes_of, mixed_design
+from tests.invariance.studies import bytes_of, whole_design
 
 N_KILLS = 20
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +85,7 @@ def assert_complete_and_equal(folder, design):
 
 @pytest.mark.slow
 def test_twenty_kills(tmp_path):
-    chance, design = random.Random(20260101), mixed_design(trials=TRIALS)
+    chance, design = random.Random(20260101), whole_design(trials=TRIALS)
     n_driver = n_worker = 0
     code = None
     for _ in range(40):
@@ -123,5 +123,5 @@ def test_a_signal_to_the_whole_group_stops_cleanly_and_soon(tmp_path, number):
     before, computed, missing, failed, stopped = (tmp_path / "log").read_text().split()
     assert (before, failed, stopped) == ("0", "0", "True")
     assert int(computed) > 0
-    assert int(computed) + int(missing) == TRIALS * len(mixed_design(trials=1).points())
+    assert int(computed) + int(missing) == TRIALS * len(whole_design(trials=1).points())
     assert [p.name for p in tmp_path.iterdir() if "workers" in p.name] == []
