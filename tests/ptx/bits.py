@@ -9,6 +9,7 @@ import numpy as np
 from tests.ptx import integers
 from tests.ptx.arithmetic import BITS, apply
 from tests.ptx.decode import INTEGERS, Decoder, Run, builds
+from tests.ptx.syntax import Immediate, immediate
 
 
 @builds("and", "or", "xor")
@@ -30,8 +31,11 @@ def _not(d: Decoder) -> Run:
 def _logic3(d: Decoder) -> Run:
     d.count(5)
     kind = d.kind("b32")
-    table = int(d.read(d.operands[4], "u32")(None, slice(0)))  # type: ignore[arg-type]
-    return apply(d, lambda a, b, c: integers.logic3(a, b, c, table), d.sources(kind, 1, 2, 3), kind)
+    table = d.operands[4]
+    if not isinstance(table, Immediate):
+        raise d.unsupported("truth table")
+    rows = int(immediate(table.text, "u32"))
+    return apply(d, lambda a, b, c: integers.logic3(a, b, c, rows), d.sources(kind, 1, 2, 3), kind)
 
 
 @builds("shl", "shr")

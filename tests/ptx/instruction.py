@@ -1,4 +1,4 @@
-"""One instruction on arrays of operands, and the operands that show its edges."""
+"""Small pieces of PTX to run: a body on one array, one instruction on arrays of operands that show its edges."""
 
 import numpy as np
 
@@ -8,6 +8,35 @@ from tests.ptx.syntax import DTYPES
 N = 256
 LETTER = {"pred": "p", "b16": "h", "b32": "r", "b64": "l", "f32": "f", "f64": "d"}
 REGISTER = {2: "b16", 4: "b32", 8: "b64"}
+
+
+MODULE = """
+.version 9.0
+.target sm_90
+.address_size 64
+.visible .entry k(
+ .param .u64 a0, .param .u64 a1, .param .u64 a2, .param .u64 a3, .param .u64 a4, .param .u64 a5, .param .u64 a6)
+{
+ .reg .b64 %rd<9>; .reg .b32 %r<9>; .reg .b16 %h<9>; .reg .f32 %f<9>; .reg .pred %p<9>;
+ ld.param.u64 %rd1, [a4];
+ mov.u32 %r0, %tid.x;
+ mad.wide.u32 %rd0, %r0, 4, %rd1;
+ BODY
+ ret;
+}
+"""
+
+
+def module(body):
+    """Return a kernel of one array of 32-bit words: %rd1 is its address, %rd0 that of the thread's own word, %r0 %tid.x."""
+    return MODULE.replace("BODY", body)
+
+
+def assembly(body, words=None):
+    """Run a body on 32 threads and return the words."""
+    words = np.zeros(32, np.int32) if words is None else words
+    Machine(module(body)).launch(None, 1, 32, [words])
+    return words
 
 
 def evaluate(instruction, kinds, *inputs):

@@ -5,6 +5,7 @@ import pytest
 
 from tests.ptx import errors
 from tests.ptx.compilation import array, compile_ptx, cuda, types
+from tests.ptx.instruction import assembly, module
 from tests.ptx.machine import Machine
 
 ALL = np.uint32(0xFFFFFFFF)
@@ -241,25 +242,6 @@ def test_the_last_block_may_read_only_behind_fences(fenced):
             run(sum_by_the_last, *arguments, grid=10)
 
 
-MODULE = """
-.version 9.0
-.target sm_90
-.address_size 64
-.visible .entry k(
- .param .u64 a0, .param .u64 a1, .param .u64 a2, .param .u64 a3, .param .u64 a4, .param .u64 a5, .param .u64 a6)
-{
- .reg .b64 %rd<3>; .reg .b32 %r<3>; .reg .pred %p<2>;
- ld.param.u64 %rd1, [a4];
- BODY
- ret;
-}
-"""
-
-
-def assembly(body):
-    return Machine(MODULE.replace("BODY", body)).launch(None, 1, 32, [np.zeros(32, np.int32)])
-
-
 def test_a_misaligned_access_is_named():
     assembly("ld.global.u32 %r1, [%rd1+4];")
     with pytest.raises(errors.Misaligned):
@@ -309,4 +291,4 @@ def test_a_register_that_is_not_written_on_some_path_is_named():
 )
 def test_what_is_not_known_is_refused_before_it_runs(body):
     with pytest.raises(errors.UnsupportedInstruction):
-        Machine(MODULE.replace("BODY", body))
+        Machine(module(body))
