@@ -158,12 +158,7 @@ def check(seed, real, cc):
     return text
 
 
-@pytest.mark.parametrize("real", ["float32", "float64"])
-def test_a_random_kernel(real):
-    check(0, real, (9, 0))
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 7))
-def test_random_kernels(seed):
+@pytest.mark.parametrize("seed", range(6))
+def test_a_random_kernel(seed):
     check(seed, ("float32", "float64")[seed % 2], ((7, 5), (9, 0), (12, 0))[seed % 3])
