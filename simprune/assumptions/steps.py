@@ -47,8 +47,8 @@ _POSITIONS = {
 }
 _SIGNS = {"signs": "|mean| is {ratio} times what random signs give"}
 _DEPENDENCE = {
-    "rows": "cosines between rows are {ratio} times what random positions give",
-    "columns": "cosines between columns {ratio} times",
+    "rows": "cosines between rows are {ratio} times those at random positions",
+    "columns": "cosines between columns are {ratio} times those at random positions",
 }
 _NORM = {"spectrum": "the largest singular value is {ratio} times that of the same weights at random positions"}
 
