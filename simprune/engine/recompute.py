@@ -1,6 +1,6 @@
 """Checking stored rows by computing them again from nothing but what is stored."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from simprune.backends.base import AbstractBackend
 from simprune.design.block import Block
 from simprune.design.point import Point
 from simprune.records import Ranges, TrialTable, columns_of
+from simprune.store.errors import CorruptSegment, DamagedResults
 from simprune.trained.network import TrainedNetwork
 
 
@@ -21,7 +22,7 @@ class StoredResults(Protocol):
 
     def completed(self, point: Point) -> Ranges: ...
 
-    def table(self, point: Point) -> TrialTable: ...
+    def chunks(self, point: Point, *, only: Sequence[str]) -> Iterator[TrialTable]: ...
 
     def trained(self, point: Point) -> TrainedNetwork | None: ...
 
@@ -39,20 +40,32 @@ class Mismatch:
 
 def recompute(results: StoredResults, backend: AbstractBackend, *, n: int, seed: int) -> list[Mismatch]:
     """Compute ``n`` stored trials again, chosen at random (all, if there are fewer), and return what differs."""
-    mismatches = []
+    mismatches: list[Mismatch] = []
     for point, trials in _choose(results, n, seed).items():
-        table = results.table(point)
-        for trial in trials:
-            block = Block(points=(point,), first=trial, stop=trial + 1, trained=results.trained(point))
-            computed = backend.run(block)[0].columns
-            row = int(np.searchsorted(table["trial"], trial))
-            for spec in columns_of(point):
-                stored, again = table[spec.name][row], computed[spec.name][0]
-                if np.asarray(stored, dtype=spec.dtype).tobytes() != again.tobytes():
-                    mismatches.append(
-                        Mismatch(point=point, trial=trial, column=spec.name, stored=str(stored), computed=str(again))
-                    )
+        trained, n_found = results.trained(point), 0
+        for rows in _chunks(results, point):
+            for row in np.flatnonzero(np.isin(rows["trial"], trials)).tolist():
+                mismatches += _compare(rows, row, backend, trained)
+                n_found += 1
+        if n_found != len(trials):
+            raise DamagedResults(f"results must not change while they are verified, {len(trials) - n_found} rows are gone")
     return mismatches
+
+
+def _chunks(results: StoredResults, point: Point) -> Iterator[TrialTable]:
+    try:
+        yield from results.chunks(point, only=[spec.name for spec in columns_of(point)])
+    except CorruptSegment as error:
+        raise DamagedResults(f"results must not change while they are verified, {error}; verify them again") from error
+
+
+def _compare(rows: TrialTable, row: int, backend: AbstractBackend, trained: TrainedNetwork | None) -> Iterator[Mismatch]:
+    point, trial = rows.point, int(rows["trial"][row])
+    computed = backend.run(Block(points=(point,), first=trial, stop=trial + 1, trained=trained))[0].columns
+    for spec in columns_of(point):
+        stored, again = rows[spec.name][row], computed[spec.name][0]
+        if np.asarray(stored, dtype=spec.dtype).tobytes() != again.tobytes():
+            yield Mismatch(point=point, trial=trial, column=spec.name, stored=str(stored), computed=str(again))
 
 
 def _choose(results: StoredResults, n: int, seed: int) -> dict[Point, list[int]]:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from simprune.engine import recompute, run
+from simprune.model.errors import InputError
 from simprune.records import TrialTable
 from simprune.schedulers.serial import SerialScheduler
 from simprune.store.memory import MemoryStore
@@ -19,6 +20,12 @@ class StoredRows:
 
     def table(self, point):
         return self._store.read(point)
+
+    def chunks(self, point, *, only):
+        """Seven rows at a time."""
+        table = self.table(point)
+        for first in range(0, table.n_trials, 7):
+            yield TrialTable(point=point, columns={name: table[name][first : first + 7] for name in only})
 
     def trained(self, point):
         return None
@@ -72,6 +79,15 @@ def test_every_stored_row_is_equally_likely(stored, tmp_path):
     chi_square = ((counts - 10.0) ** 2 / 10.0).sum()
     # 119 degrees of freedom, variance reduced by 1/6 without replacement: 3 sigma around the mean.
     assert 55 < chi_square < 150
+
+
+def test_rows_that_vanish_meanwhile_are_told(stored):
+    class Vanishing(StoredRows):
+        def chunks(self, point, *, only):
+            yield from list(super().chunks(point, only=only))[1:]
+
+    with pytest.raises(InputError, match="must not change while they are verified"):
+        recompute(Vanishing(*stored), HashBackend(), n=1000, seed=0)
 
 
 def test_nothing_stored_is_nothing_to_check():
