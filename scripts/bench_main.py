@@ -5,6 +5,7 @@ import sys
 import bench_analysis
 import bench_certificates
 import bench_conv
+import bench_cuda
 import bench_exact
 import bench_kernels
 import bench_runs
@@ -27,6 +28,7 @@ SECTIONS = {
     "exact": bench_exact.exact,
     "bounds": bench_certificates.bounds,
     "conv": bench_conv.convolutions,
+    "cuda": bench_cuda.cuda,
     "start": bench_runs.start_up,
     "dask": bench_runs.scheduling,
     "overhead": bench_scheduler.overhead,
@@ -36,6 +38,8 @@ SECTIONS = {
 
 
 def main(names: list[str]) -> None:
+    if names[:1] == ["--backend"]:
+        names = names[1:]
     unknown = [name for name in names if name not in SECTIONS]
     if unknown:
         sys.exit(f"error: sections must be among {', '.join(SECTIONS)}, got {', '.join(unknown)}")

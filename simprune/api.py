@@ -35,7 +35,7 @@ def run(
 ) -> "RunReport":
     """Complete what the folder ``results`` misses of a design (or of the design in a file); nothing is computed twice.
 
-    ``scheduler`` is "local" (``workers`` processes, by default one a processor), "serial" (this process), "slurm"
+    ``scheduler`` is "local" (``workers`` processes, by default one a processor, or a GPU), "serial" (this process), "slurm"
     (``workers`` jobs) or the address of a Dask scheduler, "tls://host:port" or "tcp://host:port"; without TLS another
     machine is refused unless ``insecure_network``. A block that takes longer than ``deadline`` seconds is given up. None
     of these changes a number. ``notice`` is told of damaged parts that were set aside.
@@ -47,14 +47,17 @@ def run(
 
     """
     from simprune.engine import run as complete
+    from simprune.schedulers.devices import devices
     from simprune.schedulers.place import Place
     from simprune.store.folder import FolderStore
 
     study = design if isinstance(design, Design) else _load(design)
+    name = settle_backend(backend, provenance=begun(results), design=study, notice=notice)
+    if name == "cuda" and scheduler == "local":
+        workers = workers or max(1, len(devices()))
     place = Place(
         scheduler=scheduler, workers=workers, deadline=deadline, insecure_network=insecure_network, cluster=study.cluster
     )
-    name = settle_backend(backend, provenance=begun(results), design=study, notice=notice)
     share = {} if study.share is None else {"share": str(study.share)}
     with closing(place.open(Path(results))) as chosen:
         compute = open_backend(name, threads=place.n_parallel if scheduler == "serial" else 1)

@@ -7,6 +7,7 @@ counted. A fused multiply-add is two flops. Tests compare all of it with what an
 
 from dataclasses import dataclass
 
+from simprune.backends.cuda_evaluation import ROWS_OF_BLOCK
 from simprune.backends.cuda_passes import TILE_COLUMNS, TILE_INNER, TILE_ROWS
 from simprune.backends.cuda_plan import mask_words
 
@@ -71,9 +72,9 @@ def activate_pair(width: int, n_trials: int, columns: int, *, size: int) -> Cost
 
 
 def evaluate_layer(d_out: int, d_in: int, n_trials: int, *, size: int) -> Cost:
-    """Read the weights and, for every row, the three or four vectors of the float64 evaluation."""
-    entries = d_out * d_in * n_trials
-    return Cost(loaded=(size + 4 * 8) * entries, stored=4 * 8 * d_out * n_trials, flops=12 * entries)
+    """Read the weights, and the four float64 vectors once for the eight rows of a block; twelve float64 flops an entry."""
+    entries, vectors = d_out * d_in * n_trials, 4 * 8 * d_in * -(-d_out // ROWS_OF_BLOCK) * n_trials
+    return Cost(loaded=size * entries + vectors, stored=4 * 8 * d_out * n_trials, flops=12 * entries)
 
 
 def _tiled(d_out: int, d_in: int, n_trials: int, columns: int, *, size: int, panels: int, flops: float) -> Cost:

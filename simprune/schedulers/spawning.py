@@ -7,6 +7,8 @@ from typing import Any
 
 from distributed import Nanny
 
+from simprune.schedulers.devices import device_of, devices
+
 ONE_THREAD = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 HASH_SEED = "PYTHONHASHSEED"
 
@@ -46,13 +48,14 @@ class SpawnGuard:
 
 
 def nanny_class(guard: SpawnGuard) -> type[Any]:
-    """Return Dask's keeper of one worker process, spawning behind ``guard`` with one thread for each library."""
+    """Return Dask's keeper of one worker process, spawning behind ``guard``: one thread for each library, one GPU."""
 
     class GuardedNanny(Nanny):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self.pre_spawn_env.update(ONE_THREAD)
-            self.env.update(ONE_THREAD)
+            own = {**ONE_THREAD, **device_of(kwargs.get("name"), devices())}
+            self.pre_spawn_env.update(own)
+            self.env.update(own)
 
         async def instantiate(self) -> Any:
             with guard:
