@@ -140,6 +140,7 @@ def test_scales_are_those_of_the_model(backend):
 
 @pytest.mark.parametrize("widths", [None, (9, 7, 5)])
 @pytest.mark.parametrize("name", ["filter_magnitude", "filter_random"])
+@pytest.mark.slow
 def test_whole_filters_and_neurons_go(backend, widths, name):
     rule = next(cls for cls in RULES if cls.name == name)(pruned_fraction=0.5)
     case = point(widths or (), chain=None if widths else SMALL_CNN, rule=rule)
@@ -184,6 +185,7 @@ def test_the_noise_bounds_the_error_of_the_evaluated_gap(backend, chain, activat
 
 
 @each_chain
+@pytest.mark.slow
 def test_nothing_pruned_means_no_gap_at_all(backend, chain):
     trained = trained_cnn(chain)
     case = point(chain=chain, rule=MagnitudePruning(pruned_fraction=0.0), trained=trained)
@@ -222,6 +224,7 @@ def test_tiny_networks_meet_the_brute_forced_supremum(backend, chain, name):
         assert witness <= row["gap_upper"][trial]
 
 
+@pytest.mark.slow
 def test_linear_networks_lie_between(backend):
     chain = Chain(input=(2, 4, 4), layers=(conv1d(3, 2), Conv2d(channels=2, kernel=(2, 2), stride=(2, 1)), Flatten()))
     case = point(chain=chain, activation=Identity(), precision="float64", estimators=BOTH)
@@ -235,6 +238,7 @@ def test_linear_networks_lie_between(backend):
 
 
 @each_chain
+@pytest.mark.slow
 def test_a_trial_does_not_depend_on_its_block(backend, chain):
     estimators = (Ascent(restarts=3, steps=4, keep_witness=True), Spectral())
     case = point(chain=chain, rule=RandomPruning(alpha=0.3), estimators=estimators)

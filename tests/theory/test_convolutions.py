@@ -39,7 +39,7 @@ RULES = (
 @pytest.mark.parametrize("law", [Uniform(), Gaussian(), Laplace(), Rademacher()], ids=lambda law: law.name)
 @pytest.mark.slow
 def test_bounds_are_rarely_violated(layer, law):
-    """Twelve draws at delta = 0.05: more than five violations have a chance below 2e-5 even if each had 0.05."""
+    """Eight draws at delta = 0.05: more than four violations have a chance below 2e-5 even if each had 0.05."""
     network = NetworkSpec(
         chain=Chain(input=(4, 5, 5), layers=(layer,)), activation=ReLU(), target=SampledTarget(distribution=law)
     )
@@ -49,15 +49,15 @@ def test_bounds_are_rarely_violated(layer, law):
         case = point(chain=network.chain, law=law, rule=rule)
         most = layer_pruned_norm(stage, law, rule, n_pruned=case.n_pruned[0], delta=0.05).value
         norms = []
-        for trial in range(12):
+        for trial in range(8):
             built = ReferenceBackend().rebuild(case, trial, None)
             kernels = [a.astype(np.float64).reshape(1, *stage.matrix_shape) for a in (built.target[0], built.pruned[0])]
             full, kept = (written_out(stage, k)[0] for k in kernels)
             norms.append([np.linalg.norm(m, 2) for m in (full, kept, full - kept)])
         worst = np.array(norms)
-        assert np.count_nonzero(worst[:, 0] > bound) <= 5
-        assert np.count_nonzero(worst[:, 1] > bound) <= 5
-        assert np.count_nonzero(worst[:, 2] > most) <= 5
+        assert np.count_nonzero(worst[:, 0] > bound) <= 4
+        assert np.count_nonzero(worst[:, 1] > bound) <= 4
+        assert np.count_nonzero(worst[:, 2] > most) <= 4
         assert bound < 4.0 * worst[:, 0].mean()
 
 
