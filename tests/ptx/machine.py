@@ -63,7 +63,7 @@ class Machine:
         params, segments = bind(function, args, memory, undefined)
         order = Order(shape.n_blocks, shape.stride, self.program.uses_fences)
         memory.watch(self.program.granule["global"], order)
-        run = Scheduler(self.program, self.program.starts[function.name], order, self.step_limit)
+        executed = [0] * len(self.program.steps)
         blocks = np.arange(shape.n_blocks)[:: -1 if backwards else 1]
         at_once = max(1, self.resident // shape.stride)
         with np.errstate(all="ignore"):
@@ -72,8 +72,8 @@ class Machine:
                     shape=shape, blocks=blocks[first : first + at_once], layout=self.program, memory=memory, order=order
                 )
                 wave.params |= params
-                run.wave(wave)
-        return tally(run.steps, run.executed, segments)
+                Scheduler(self.program, wave, executed, self.step_limit).run(self.program.starts[function.name])
+        return tally(self.program.steps, executed, segments)
 
     def _entry(self, name: str | None) -> Function:
         found = [e for e in self.entries if name is None or e == name] or [e for e in self.entries if str(name) in e]

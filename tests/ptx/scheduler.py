@@ -11,7 +11,6 @@ from tests.ptx.control import copy_params
 from tests.ptx.decode import Step
 from tests.ptx.errors import DivergentBarrier, ExitedAtBarrier, Stuck, UnsupportedInstruction, WrongWarpMask
 from tests.ptx.lanes import Lanes, compact, index_of, narrow, size, spread, union
-from tests.ptx.order import Order
 from tests.ptx.program import Program
 from tests.ptx.wave import WARP, Wave
 
@@ -21,28 +20,26 @@ PARKED = -1
 
 
 class Scheduler:
-    """Runs the waves of one launch; ``executed`` counts the lanes that ran each step."""
+    """Runs one wave; ``executed`` counts the lanes that ran each step, over all waves of a launch."""
 
-    def __init__(self, program: Program, start: int, order: Order, step_limit: int) -> None:
-        self.program, self.steps, self.start = program, program.steps, start
-        self.order, self.step_limit = order, step_limit
-        self.executed = [0] * len(self.steps)
-
-    def wave(self, wave: Wave) -> None:
-        """Run all lanes of the wave to their end."""
-        self.w = wave
-        for name, length in self.program.params.items():
-            wave.params[name] = np.zeros((wave.n_lanes, length), np.uint8)
+    def __init__(self, program: Program, wave: Wave, executed: list[int], step_limit: int) -> None:
+        self.program, self.steps, self.w, self.order = program, program.steps, wave, wave.order
+        self.executed, self.step_limit = executed, step_limit
         self.parked = np.full(wave.n_lanes, PARKED, np.int64)
         self.ready: dict[int, list[Lanes]] = {}
         self.heap: list[int] = []
         self.waiting: dict[int, Lanes] = {}
-        self._push(self.start, compact(np.flatnonzero(wave.exists)))
+        for name, length in program.params.items():
+            wave.params[name] = np.zeros((wave.n_lanes, length), np.uint8)
+
+    def run(self, start: int) -> None:
+        """Run all lanes of the wave from the step ``start`` to their end."""
+        self._push(start, compact(np.flatnonzero(self.w.exists)))
         fair = self.order.step
         while self.heap or self._wake():
             if self.order.step > self.step_limit:
                 pc = self.heap[0]
-                raise wave.fault(Stuck, f"more than {self.step_limit} steps", self.ready[pc][0], 0, self.steps[pc].text)
+                raise self.w.fault(Stuck, f"more than {self.step_limit} steps", self.ready[pc][0], 0, self.steps[pc].text)
             if self.order.step - fair > FAIR:
                 fair = self.order.step
                 pc = self.heap.pop(self.heap.index(max(self.heap)))
