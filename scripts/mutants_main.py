@@ -15,9 +15,8 @@ def main(words: Sequence[str]) -> int:
     """Print a table of all mutants, or of those whose names contain a word; return 1 if one survives."""
     chosen = [m for m in MUTANTS if not words or any(word in m.name for word in words)]
     if not chosen:
-        print(
-            f"error: a word must be in the name of a mutant, got {' '.join(words)}; names: {', '.join(m.name for m in MUTANTS)}"
-        )
+        names = ", ".join(m.name for m in MUTANTS)
+        print(f"error: a word must be in the name of a mutant, got {' '.join(words)}; names: {names}", file=sys.stderr)
         return 2
     for stage in sorted({m.stage for m in chosen}):
         STAGES[stage](InterpretedDevice())

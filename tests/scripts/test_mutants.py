@@ -27,4 +27,4 @@ def test_the_table_ends_with_the_number_of_mutants_caught():
 def test_a_word_that_no_mutant_has_is_an_error():
     done = mutants("no such mutant")
     assert done.returncode == 2
-    assert "must be in the name of a mutant" in done.stdout
+    assert "must be in the name of a mutant" in done.stderr
