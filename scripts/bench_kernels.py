@@ -5,6 +5,7 @@ from bench_clock import head, interleaved, median, ratio, row
 
 from simprune.backends.batch import sample32
 from simprune.backends.certificates import norm_upper
+from simprune.backends.compile import kernel
 from simprune.backends.mask import magnitude_mask
 from simprune.backends.philox import fill_words
 from simprune.backends.selection import bracket, list_at_most, select
@@ -18,6 +19,9 @@ try:
 except ImportError:
     torch = None
 TOP31 = (1 << 31) - 1
+fill_words, norm_upper, select, list_at_most = (
+    kernel(inner.py_func) for inner in (fill_words, norm_upper, select, list_at_most)
+)
 
 
 def numpy_mask(array, k):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from simprune.backends.assign import clear, copy
 from simprune.backends.compile import inner, kernel
 from simprune.backends.pair import column_norms, difference, forward, gap_gradient, move, output_gradient, transpose
 from simprune.backends.sampling import mask_keys32, mask_keys64, sample_layer32, sample_layer64
@@ -113,7 +114,7 @@ def prune_below(shape, weights, keys, bounds, entries, counts, thresholds):
             counts[t, layer] = k
             if k > room[layer + 1] - spot:
                 counts[t, layer] = -1
-                rows[:] = 0
+                clear(rows)
                 continue
             thresholds[t, layer] = smallest_kept(weights[t, a:b], index, k)
             compress_rows(index, k, weights[t, a:b], widths[layer], rows, columns[t, spot:], values[t, spot:])
@@ -146,13 +147,14 @@ def turn_rows(widths, entries, turned):
 
 @inner
 def _turn(rows, columns, values, into, turned_columns, turned_values):
-    into[:] = 0
+    clear(into)
     n_entries = rows[rows.size - 1]
     for p in range(n_entries):
         into[columns[p] + 1] += 1
     for j in range(into.size - 1):
         into[j + 1] += into[j]
-    cursor = into.copy()
+    cursor = np.empty(into.size, np.int64)
+    copy(into, cursor)
     for i in range(rows.size - 1):
         for p in range(rows[i], rows[i + 1]):
             spot = cursor[columns[p]]
@@ -165,7 +167,7 @@ def _turn(rows, columns, values, into, turned_columns, turned_values):
 def forward_all(shape, weights, bias, activation, x, z, h):
     """Run all targets, outputs included."""
     for t in range(x.shape[0]):
-        forward(shape, weights[t], bias, activation, x[t], z[t], h[t], True)
+        forward(shape, weights[t], bias, activation, x[t], z[t], h[t], shape[0].size - 1)
 
 
 @inner
@@ -190,7 +192,7 @@ def gap_and_gradient_all(shape, weights, turned, bias, entries, turned_entries, 
     z, h = np.empty((n_rows, c), x.dtype), np.empty((n_rows, c), x.dtype)
     dz, dh, squares = np.empty((n_rows, c), x.dtype), np.empty((n_rows, c), x.dtype), np.empty(c, np.float64)
     for t in range(x.shape[0]):
-        forward(shape, weights[t], bias, activation, x[t], z, h, False)
+        forward(shape, weights[t], bias, activation, x[t], z, h, shape[0].size - 2)
         difference(shape, weights[t], entries_of(entries, t), activation, x[t], z, h, dz, dh)
         column_norms(dz[shape[2][-2] :], squares, norms[t])
         gap_gradient(shape, turned[t], entries_of(turned_entries, t), activation, z, dz, norms[t], gradient[t])

@@ -8,6 +8,7 @@ again. Only own kernels with a fixed order of operations are used, so the certif
 
 import numpy as np
 
+from simprune.backends.assign import clear, copy
 from simprune.backends.compile import inner, kernel
 from simprune.backends.products import multiply
 
@@ -20,17 +21,21 @@ TARGET, KEPT, DELTA = 0, 1, 2
 
 
 @inner
-def gram(a):
-    """Return the Gram matrix of the shorter side of a (float64 ``[m, n]``), with columns padded by 0 to a multiple of 16."""
+def gram(a, unit):
+    """Return the Gram matrix of the shorter side of a / unit, with columns padded by 0 to a multiple of 16.
+
+    ``a`` is ``[m, n]`` in float64, ``unit`` a power of two.
+    """
     m, n = a.shape
     short, long = min(m, n), max(m, n)
-    left, wide = np.empty((short, long)), np.zeros((long, (short + 15) // 16 * 16))
+    left, wide = np.empty((short, long), np.float64), np.empty((long, (short + 15) // 16 * 16), np.float64)
+    clear(wide)
     for i in range(m):
         for j in range(n):
             r, c = (j, i) if m >= n else (i, j)
-            left[r, c] = a[i, j]
-            wide[c, r] = a[i, j]
-    g = np.empty((short, wide.shape[1]))
+            left[r, c] = a[i, j] / unit
+            wide[c, r] = left[r, c]
+    g = np.empty((short, wide.shape[1]), np.float64)
     multiply(left, wide, g)
     return g
 
@@ -38,7 +43,7 @@ def gram(a):
 @inner
 def _times(g, v, out):
     n = v.size
-    out[:] = 0.0
+    clear(out)
     for i in range(n):
         row, factor = g[i, :n], v[i]
         for j in range(n):
@@ -63,8 +68,8 @@ def _dot(a, b):
 def lanczos_top(g, n):
     """Return a lower estimate of the largest eigenvalue of g[:n, :n] (full reorthogonalisation)."""
     steps = min(n, MAX_STEPS)
-    basis, diagonal, side = np.zeros((steps, n)), np.zeros(steps), np.zeros(steps)
-    w, v = np.empty(n), np.empty(n)
+    basis, diagonal, side = np.empty((steps, n), np.float64), np.empty(steps, np.float64), np.empty(steps, np.float64)
+    w, v = np.empty(n, np.float64), np.empty(n, np.float64)
     state = np.uint64(88172645463325252)
     for i in range(n):
         state ^= state << np.uint64(13)
@@ -151,7 +156,7 @@ def cholesky_succeeds(a, n):
     return True
 
 
-@kernel
+@inner
 def norm_upper(a):
     """Return a certified upper bound of the spectral norm of a (float64 ``[m, n]``, finite)."""
     m, n = a.shape
@@ -164,7 +169,7 @@ def norm_upper(a):
     if not top < np.inf:
         return np.inf
     top = 2.0 ** np.ceil(np.log2(top))
-    g = gram(a / top)
+    g = gram(a, top)
     short, long = min(m, n), max(m, n)
     trace = 0.0
     for i in range(short):
@@ -172,7 +177,7 @@ def norm_upper(a):
     if short == 1:
         return top * np.sqrt(g[0, 0]) * (1.0 + (long + 4.0) * EPSILON)
     upper = np.sqrt(lanczos_top(g, short)) * MARGIN
-    work = np.empty((short, short))
+    work = np.empty((short, short), np.float64)
     for _ in range(5000):
         square = upper * upper
         slack = (long + 8.0) * EPSILON * trace + (short + 8.0) * EPSILON * short * square + 1e-290
@@ -189,22 +194,24 @@ def norm_upper(a):
 @inner
 def _packed(row_start, column, value, n_columns):
     """Return a matrix in compressed rows as a dense one without its empty rows and columns (at least 1 x 1)."""
-    used = np.full(n_columns, -1, np.int64)
+    used = np.empty(n_columns, np.int64)
+    clear(used)
     n_used, n_rows = 0, 0
     for i in range(row_start.size - 1):
         if row_start[i + 1] > row_start[i]:
             n_rows += 1
         for p in range(row_start[i], row_start[i + 1]):
-            if used[column[p]] < 0:
-                used[column[p]] = n_used
+            if used[column[p]] == 0:
                 n_used += 1
-    dense = np.zeros((max(n_rows, 1), max(n_used, 1)))
+                used[column[p]] = n_used
+    dense = np.empty((max(n_rows, 1), max(n_used, 1)), np.float64)
+    clear(dense)
     row = 0
     for i in range(row_start.size - 1):
         if row_start[i + 1] == row_start[i]:
             continue
         for p in range(row_start[i], row_start[i + 1]):
-            dense[row, used[column[p]]] = value[p]
+            dense[row, used[column[p]] - 1] = value[p]
         row += 1
     return dense
 
@@ -223,7 +230,8 @@ def layer_norms(shape, weights, entries, kind, norms):
             if kind == DELTA:
                 matrix = _packed(rows, columns[t, spot:], values[t, spot:], d_in)
             else:
-                matrix = weights[t, at[layer] : at[layer + 1]].astype(np.float64).reshape(d_out, d_in)
+                matrix = np.empty((d_out, d_in), np.float64)
+                copy(weights[t, at[layer] : at[layer + 1]], matrix)
             if kind == KEPT:
                 for i in range(d_out):
                     for p in range(rows[i], rows[i + 1]):

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from simprune.backends.assign import clear
 from simprune.backends.compile import inner
 
 CONSTANT = 0.5
@@ -81,7 +82,7 @@ def fill_chain(shape, weights, bias, entries, units, plan, chain):
     sizes, spots, _, _ = plan
     unit, slope = units
     depth, first, row = widths.size - 1, 0, 0
-    chain[:] = 0.0
+    clear(chain)
     for layer in range(depth):
         d_out, d_in, spot = widths[layer + 1], widths[layer], room[layer]
         matrix = weights[at[layer] : at[layer + 1]].astype(np.float64).reshape(d_out, d_in)

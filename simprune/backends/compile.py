@@ -12,6 +12,8 @@ import numba
 from numba import njit
 from numba.core import config
 
+from simprune.backends.linked import LinkedCompiler
+
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -53,17 +55,17 @@ def kernel(function: Callable[..., Any]) -> Any:
     before = settings.CACHE_DIR
     settings.CACHE_DIR = str(CACHE)
     try:
-        return njit(cache=True, **OPTIONS)(function)
+        return njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(function)
     finally:
         settings.CACHE_DIR = before
 
 
 def inner(function: Callable[..., Any]) -> Any:
-    """Compile a function that only kernels call, without the wrappers for Python, which cost compile time.
+    """Compile a function that only kernels call, to code that is linked into them and has no wrappers for Python.
 
-    Calling it from Python crashes the process: what tests or benchmarks call is a ``kernel``.
+    Calling it from Python crashes the process: tests and benchmarks call ``kernel(function.py_func)``.
     """
-    return njit(**WITHOUT_WRAPPERS, **OPTIONS)(function)
+    return njit(pipeline_class=LinkedCompiler, **WITHOUT_WRAPPERS, **OPTIONS)(function)
 
 
 def leaf(function: Callable[..., Any]) -> Any:

@@ -12,6 +12,7 @@ side of the kink by more than ez and 2 K min(ez, |dz|) otherwise; for smooth s, 
 
 import numpy as np
 
+from simprune.backends.assign import clear
 from simprune.backends.certificates import EPSILON, norm_upper
 from simprune.backends.compile import inner, kernel
 from simprune.backends.elementwise import activate, activate_difference
@@ -83,16 +84,19 @@ def evaluate(shape, turned, bias, entries, activation, constants, x, gap, noise)
     room, starts, columns, values = entries
     code, parameter, smooth = activation
     top, depth = widest(widths), widths.size - 1
-    h, eh, dh, edh = np.empty(top), np.empty(top), np.empty(top), np.empty(top)
-    z, ez, dz, edz = np.empty(top), np.empty(top), np.empty(top), np.empty(top)
+    rooms = np.empty((8, top), np.float64)
+    h, eh, dh, edh = rooms[0], rooms[1], rooms[2], rooms[3]
+    z, ez, dz, edz = rooms[4], rooms[5], rooms[6], rooms[7]
     for t in range(x.shape[0]):
         _into_ball(x[t], h)
-        eh[:], dh[:], edh[:] = 0.0, 0.0, 0.0
+        for before in (eh, dh, edh):
+            clear(before)
         first, row = 0, 0
         for layer in range(depth):
             d_in, d_out = widths[layer], widths[layer + 1]
-            z[:], ez[:], dz[:], edz[:] = 0.0, 0.0, 0.0, 0.0
             out = (z[:d_out], ez[:d_out], dz[:d_out], edz[:d_out])
+            for after in out:
+                clear(after)
             inputs = (h[:d_in], eh[:d_in], dh[:d_in], edh[:d_in])
             _propagate_dense(layer_transposed(turned[t], widths, at, layer), *inputs, out)
             rows, spot = starts[t, first : first + d_out + 1], room[layer]

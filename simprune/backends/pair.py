@@ -9,6 +9,7 @@ of each layer's entries, row starts of all layers one after the other, columns, 
 
 import numpy as np
 
+from simprune.backends.assign import clear
 from simprune.backends.compile import inner
 from simprune.backends.elementwise import activate, activate_difference, pull_back, pull_back_pair
 from simprune.backends.products import add_sparse, multiply
@@ -49,13 +50,13 @@ def transpose(weights, widths, at, out):
 
 
 @inner
-def forward(shape, weights, bias, activation, x, z, h, whole):
-    """Run the target on the columns of x; without ``whole`` the output layer is left out."""
+def forward(shape, weights, bias, activation, x, z, h, n_layers):
+    """Run the first ``n_layers`` layers of the target on the columns of x."""
     widths, at, rows = shape
     code, parameter, smooth = activation
     depth = widths.size - 1
     inputs = x
-    for layer in range(depth if whole else depth - 1):
+    for layer in range(n_layers):
         first, stop = rows[layer], rows[layer + 1]
         part = z[first:stop]
         multiply(layer_matrix(weights, widths, at, layer), inputs, part)
@@ -81,7 +82,7 @@ def difference(shape, weights, entries, activation, x, z, h, dz, dh):
         first, stop = rows[layer], rows[layer + 1]
         part = dz[first:stop]
         if layer == 0:
-            part[:] = 0
+            clear(part)
         else:
             low, high = rows[layer - 1], rows[layer]
             multiply(layer_matrix(weights, widths, at, layer), dh[low:high], part)
@@ -104,7 +105,7 @@ def _sum(a, b, out):
 @inner
 def column_norms(a, squares, norms):
     """Write the Euclidean norms of the columns of a, summed in float64 in row order."""
-    squares[:] = 0
+    clear(squares)
     for i in range(a.shape[0]):
         row = a[i]
         for c in range(row.size):
@@ -144,7 +145,7 @@ def gap_gradient(shape, turned, entries, activation, z, dz, norms, gradient):
         rows_in = starts[first : first + d_in + 1]
         into = gradient if layer == 0 else e2[:d_in]
         if layer == depth - 1:
-            into[:] = 0
+            clear(into)
         else:
             multiply(matrix, e[:d_out], into)
         add_sparse(rows_in, columns[begin:], values[begin:], p[:d_out], into)

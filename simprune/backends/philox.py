@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simprune.backends.compile import inner, kernel
+from simprune.backends.compile import inner
 from simprune.rng import BLOCK, MULTIPLIERS, PLANE, WEYL
 
 M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
@@ -34,7 +34,7 @@ def fill_block(block, k0, k1, stream, trial, out):
         o3[j] = np.uint32(a3)
 
 
-@kernel
+@inner
 def fill_words(k0, k1, stream, trial, out):
     """Write the first ``out.size`` words of (key, stream, trial)."""
     whole = out.size // BLOCK

@@ -1,6 +1,6 @@
 """Dense and sparse products of one trial's matrices with a panel of columns; columns come in multiples of 8."""
 
-from simprune.backends.compile import kernel
+from simprune.backends.compile import inner
 from simprune.backends.tiles import TILE_ROWS, sparse_row, tile
 
 _block16 = tile(TILE_ROWS, 16, accumulate=False)
@@ -11,7 +11,7 @@ _sparse16 = sparse_row(16)
 _sparse8 = sparse_row(8)
 
 
-@kernel
+@inner
 def multiply(W, X, Z):
     """Z = W X for W ``[m, n]``, X ``[n, c]``, Z ``[m, c]``, c a multiple of 8."""
     m, n, c = W.shape[0], W.shape[1], X.shape[1]
@@ -29,7 +29,7 @@ def multiply(W, X, Z):
             _row8(W, X, Z, i, j, n)
 
 
-@kernel
+@inner
 def add_sparse(row_start, index, value, X, Z):
     """Z += S X for a sparse S in compressed rows: row i holds entries row_start[i] .. row_start[i + 1] - 1."""
     c = X.shape[1]

@@ -4,6 +4,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from simprune.backends.assign import clear
 from simprune.backends.compile import inner, kernel, leaf
 from simprune.backends.philox import MAGNITUDE32, fill_block, fill_words, keys31, keys53
 from simprune.model.distributions import DISTRIBUTIONS, Gaussian, Laplace, Rademacher, Uniform
@@ -147,7 +148,7 @@ def sample_layer32(k0, k1, stream, trial, law, scale, weights, keys):
         else:
             by_inversion31(law, part, scale, weights[start:stop])
         if law == RADEMACHER:
-            keys[start:stop] = 0
+            clear(keys[start:stop])
         else:
             keys31(part, keys[start:stop])
 
@@ -163,7 +164,7 @@ def sample_layer64(k0, k1, stream, low_stream, trial, law, scale, weights, keys)
         keys53(words[: stop - start], low[: stop - start], keys[start:stop])
         by_inversion53(law, words[: stop - start], keys[start:stop], scale, weights[start:stop])
         if law == RADEMACHER:
-            keys[start:stop] = 0
+            clear(keys[start:stop])
 
 
 @inner
@@ -195,7 +196,7 @@ def sphere_inputs(k0, k1, stream, trials, count, out):
     column = np.empty(d, np.float64)
     for t in range(trials.size):
         fill_words(k0, k1, stream, trials[t], words)
-        out[t, :, count:] = 0
+        clear(out[t])
         for c in range(count):
             square = 0.0
             for i in range(d):

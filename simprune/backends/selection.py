@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from simprune.backends.compile import inner, kernel
+from simprune.backends.compile import inner
 from simprune.backends.tiles import compare_lanes, lowest_bit
 
 _at_most = compare_lanes(or_equal=True)
@@ -28,7 +28,7 @@ def bracket(n: int, k: int, top: int) -> tuple[int, int]:
     return int(low * top), top if high >= 1.0 else int(high * top)
 
 
-@kernel
+@inner
 def list_at_most(keys, high, index):
     """Write the increasing indices of all keys <= high to ``index``; return their number, or MISSED if they do not fit."""
     count, room, whole = 0, index.size, keys.size - keys.size % LANES
@@ -143,7 +143,7 @@ def narrow(keys, high, listed, index):
     return count
 
 
-@kernel
+@inner
 def select(keys, k, low, high, index, n_listed, scratch):
     """Shrink ``index[:n_listed]``, the listed keys <= high, to the k smallest; return the index of the smallest kept key.
 

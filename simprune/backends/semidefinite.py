@@ -14,13 +14,14 @@ The search for good multipliers (``steps`` and a coarse search before them) need
 
 import numpy as np
 
+from simprune.backends.assign import copy
 from simprune.backends.certificates import EPSILON, MARGIN, RAISE, cholesky_succeeds, lanczos_top
 from simprune.backends.chain import CONSTANT, fill_chain, make_plan, power_of_two
 from simprune.backends.compile import inner, kernel
 from simprune.backends.elimination import eliminate, gram_of_columns, largest, solve_upper
 from simprune.backends.multipliers import move_each, move_together, seed, weigh
 from simprune.backends.products import multiply
-from simprune.backends.subspace import COLUMNS, copy, improve, random_columns
+from simprune.backends.subspace import COLUMNS, improve, random_columns
 
 RATE = 0.2
 FIRST_POWER, DOUBLINGS = 3, 5

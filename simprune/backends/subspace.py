@@ -2,19 +2,12 @@
 
 import numpy as np
 
+from simprune.backends.assign import clear, copy
 from simprune.backends.compile import inner
 from simprune.backends.products import multiply
 
 COLUMNS = 8
 SWEEPS = 10
-
-
-@inner
-def copy(source, target):
-    """Copy a contiguous array into another of its shape; assignment of slices would compile ten times longer."""
-    flat = target.reshape(-1)
-    for i, value in enumerate(source.reshape(-1)):
-        flat[i] = value
 
 
 @inner
@@ -51,7 +44,7 @@ def _orthonormalise(x):
 def _jacobi(a, vectors):
     """Diagonalise the small symmetric a in place; ``vectors`` receives the eigenvectors as columns."""
     k = a.shape[0]
-    vectors[:] = 0.0
+    clear(vectors)
     for i in range(k):
         vectors[i, i] = 1.0
     for _ in range(SWEEPS):

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
+from simprune.backends import philox
 from simprune.backends.batch import mask_keys, sample32, sample64
-from simprune.backends.philox import fill_words
+from simprune.backends.compile import kernel
 from simprune.backends.sampling import LAW_CODES
 from simprune.model.distributions import DISTRIBUTIONS
 from simprune.rng import Purpose, stream, word
 
+fill_words = kernel(philox.fill_words.py_func)
 KEY = (0x243F6A88, 0x85A308D3)
 ELEMENTS = (0, 1, 255, 256, 1023, 1024, 2500, 3099)
 

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
-from simprune.backends.products import add_sparse, multiply
+from simprune.backends import products
+from simprune.backends.compile import kernel
+
+multiply, add_sparse = kernel(products.multiply.py_func), kernel(products.add_sparse.py_func)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

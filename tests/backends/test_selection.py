@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
-from simprune.backends.selection import bracket, list_at_most, select
+from simprune.backends import selection
+from simprune.backends.compile import kernel
+from simprune.backends.selection import bracket
 
 TOP = (1 << 31) - 1
+select, list_at_most = kernel(selection.select.py_func), kernel(selection.list_at_most.py_func)
 
 
 def selected(keys, k, low, high):
