@@ -6,7 +6,7 @@ from simprune.backends.assign import clear, copy
 from simprune.backends.compile import inner, kernel
 from simprune.backends.pair import column_norms, difference, forward, gap_gradient, move, output_gradient, transpose
 from simprune.backends.sampling import mask_keys32, mask_keys64, sample_layer32, sample_layer64
-from simprune.backends.selection import compress_rows, list_at_most, narrow, select, smallest_kept
+from simprune.backends.selection import compress_rows, keep_ranked, list_at_most, rank_keys, select, smallest_kept
 
 
 @kernel
@@ -51,26 +51,67 @@ def transpose_all(weights, widths, at, out):
 def list_candidates(shape, keys, highs, candidates):
     """List the keys <= ``highs[layer]`` of every layer and trial once, for rules that prune different numbers of them.
 
-    ``candidates`` = (room, indices ``[n_trials, room]``, counts ``[n_trials, depth]``); a count of -1 means no room.
+    ``candidates`` = (room, indices ``[n_trials, room]``, their ranks, counts ``[n_trials, depth]``); a count of -1 means
+    no room.
     """
     _, at, _ = shape
-    room, index, counts = candidates
+    room, index, ranks, counts = candidates
+    most = _largest(room)
+    order, spare, own = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, keys.dtype)
     for t in range(counts.shape[0]):
         for layer in range(counts.shape[1]):
-            part = index[t, room[layer] : room[layer + 1]]
-            counts[t, layer] = list_at_most(keys[t, at[layer] : at[layer + 1]], highs[layer], part)
+            part, begin = keys[t, at[layer] : at[layer + 1]], room[layer]
+            found = list_at_most(part, highs[layer], index[t, begin : room[layer + 1]])
+            counts[t, layer] = found
+            for p in range(found):
+                own[p] = part[index[t, begin + p]]
+            if found > 0:
+                rank_keys(own[:found], ranks[t, begin : begin + found], order[:found], spare[:found])
 
 
 @kernel
-def prune_smallest(shape, weights, keys, ranks, brackets, candidates, by_weight, entries, counts, thresholds):
+def prune_listed(shape, weights, candidates, ranks, by_weight, entries, counts, thresholds):
+    """Prune the ``ranks[rule, layer]`` smallest keys of every layer and trial by all rules, from ranked ``candidates``.
+
+    ``entries`` = (rooms ``[n_rules, depth + 1]``, row starts ``[n_rules, n_trials, ...]``, columns and values that all
+    rules share), ``counts`` and ``thresholds`` are ``[n_rules, n_trials, depth]``; ``by_weight`` says that keys rank like
+    magnitudes. Every rule leaves the next one its own candidates only, so ranks should fall from rule to rule; a layer
+    with too few candidates gets count -1.
+    """
+    widths, at, _ = shape
+    rooms, starts, columns, values = entries
+    listed_room, listed, listed_ranks, n_listed = candidates
+    n_rules, n, depth = counts.shape
+    index = np.empty(_largest(listed_room) + 1, np.int32)
+    for t in range(n):
+        first = 0
+        for layer in range(depth):
+            a, b, begin, left = at[layer], at[layer + 1], listed_room[layer], n_listed[t, layer]
+            for rule in range(n_rules):
+                k, spot = ranks[rule, layer], rooms[rule, layer]
+                if left <= k:
+                    counts[rule, t, layer] = -1
+                    continue
+                counts[rule, t, layer] = k
+                kept = keep_ranked(listed[t, begin : begin + left], listed_ranks[t, begin : begin + left], k, index)
+                left = k + 1
+                if by_weight:
+                    thresholds[rule, t, layer] = np.abs(np.float64(weights[t, a + kept]))
+                else:
+                    thresholds[rule, t, layer] = smallest_kept(weights[t, a:b], index, k)
+                rows = starts[rule, t, first : first + widths[layer + 1] + 1]
+                compress_rows(index, k, weights[t, a:b], widths[layer], rows, columns[t, spot:], values[t, spot:])
+            first += widths[layer + 1] + 1
+
+
+@kernel
+def prune_smallest(shape, weights, keys, ranks, brackets, by_weight, entries, counts, thresholds):
     """Prune the ``ranks[layer]`` smallest keys of every layer and trial; fill the compressed rows of -Delta.
 
-    ``brackets`` ``[2, depth]`` holds keys around the wanted rank, ``candidates`` lists that contain all smaller keys;
-    ``by_weight`` says that keys rank like magnitudes.
+    ``brackets`` ``[2, depth]`` holds keys around the wanted rank; ``by_weight`` says that keys rank like magnitudes.
     """
     widths, at, _ = shape
     room, starts, columns, values = entries
-    listed_room, listed, n_listed = candidates
     n, depth = counts.shape
     index = np.empty(_largest(at), np.int32)
     scratch = np.empty(index.size, keys.dtype)
@@ -79,11 +120,7 @@ def prune_smallest(shape, weights, keys, ranks, brackets, candidates, by_weight,
         for layer in range(depth):
             a, b = at[layer], at[layer + 1]
             k, low, high = ranks[layer], brackets[0, layer], brackets[1, layer]
-            if n_listed[t, layer] >= 0:
-                begin = listed_room[layer]
-                found = narrow(keys[t, a:b], high, listed[t, begin : begin + n_listed[t, layer]], index)
-            else:
-                found = list_at_most(keys[t, a:b], high, index)
+            found = list_at_most(keys[t, a:b], high, index)
             kept = select(keys[t, a:b], k, low, high, index, found, scratch)
             counts[t, layer] = k
             if by_weight:
@@ -132,15 +169,15 @@ def _largest(at):
 def turn_rows(widths, entries, turned):
     """Transpose the compressed rows of every layer and trial; entries of a row keep increasing columns."""
     room, starts, columns, values = entries
-    _, turned_starts, turned_columns, turned_values = turned
+    turned_room, turned_starts, turned_columns, turned_values = turned
     n, depth = starts.shape[0], widths.size - 1
     for t in range(n):
         first, turned_first = 0, 0
         for layer in range(depth):
-            d_out, d_in, spot = widths[layer + 1], widths[layer], room[layer]
+            d_out, d_in, spot, to = widths[layer + 1], widths[layer], room[layer], turned_room[layer]
             rows = starts[t, first : first + d_out + 1]
             into = turned_starts[t, turned_first : turned_first + d_in + 1]
-            _turn(rows, columns[t, spot:], values[t, spot:], into, turned_columns[t, spot:], turned_values[t, spot:])
+            _turn(rows, columns[t, spot:], values[t, spot:], into, turned_columns[t, to:], turned_values[t, to:])
             first += d_out + 1
             turned_first += d_in + 1
 

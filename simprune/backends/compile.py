@@ -43,7 +43,8 @@ def cache_directory() -> Path:
 
 
 CACHE = cache_directory()
-WITHOUT_WRAPPERS: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+WITHOUT_ADDRESS: Any = {"no_cfunc_wrapper": True}
+WITHOUT_WRAPPERS: Any = {"no_cpython_wrapper": True, **WITHOUT_ADDRESS}
 # numpy's error model: a division by zero gives inf or nan and never raises inside a kernel. No fast-math: the order of
 # operations is the order written, so that results are the same bits everywhere. nogil: trials run in threads.
 OPTIONS: Any = {"error_model": "numpy", "fastmath": False, "nogil": True}
@@ -55,7 +56,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     before = settings.CACHE_DIR
     settings.CACHE_DIR = str(CACHE)
     try:
-        return njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+        return njit(cache=True, **WITHOUT_ADDRESS, **OPTIONS)(function)
     finally:
         settings.CACHE_DIR = before
 

@@ -103,8 +103,7 @@ def prune_layer(sample: LayerSample, keys: Array, rule: AbstractPruningRule, pre
         pruned = _room(sample, n_pruned)
         counts, thresholds = pruned.n_pruned[:, None], pruned.threshold[:, None]
         brackets = _brackets(sample, keys, rule, n_pruned, precision)
-        nothing = (ONE_LAYER_ROOM, np.empty((n_trials, 0), np.int32), np.full((n_trials, 1), -1, np.int64))
-        args = (_shape(sample), sample.weights, keys, np.array([n_pruned]), brackets, nothing, not rule.is_random)
+        args = (_shape(sample), sample.weights, keys, np.array([n_pruned]), brackets, not rule.is_random)
         batch.prune_smallest(*args, _entries(pruned), counts, thresholds)
         return pruned
     bits = KEY_BITS[precision]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,77 +11,21 @@ import numpy.typing as npt
 from simprune.backends import batch, certificates, evaluation, exact, semidefinite
 from simprune.backends.base import AbstractBackend, HostColumns, Trial, Trials
 from simprune.backends.conv_cpu import ConvOps, conv_batch_size, rebuild_conv
+from simprune.backends.cpu_pruned import TOP_KEY, CpuPruned, JointPlan, Layout, joint_plan, offsets, plan_of
 from simprune.backends.elementwise import CODES
 from simprune.backends.filters import row_energies, row_entries, smallest_rows
 from simprune.backends.memory import keep_freed_memory
 from simprune.backends.sampling import LAW_CODES, sphere_inputs
-from simprune.backends.selection import bracket
 from simprune.design.point import Point
 from simprune.gap.base import LayerNorms
 from simprune.gap.semidefinite import slope_bound
-from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
 from simprune.rng import Purpose, stream
 from simprune.trained.network import TrainedNetwork
 
 CACHE_BYTES = 6 << 20
 MAX_BATCH = 64
-TOP_KEY = {"float32": (1 << 31) - 1, "float64": (1 << 53) - 1}
 Array = npt.NDArray[Any]
-Candidates = tuple[Array, Array, Array]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """Where the layers lie in the flat arrays of a trial, as the kernels want it."""
-
-    widths: Array
-    at: Array
-    rows: Array
-    weight_streams: Array
-    mask_streams: Array
-
-    @classmethod
-    @lru_cache(maxsize=64)
-    def of(cls, network: NetworkSpec) -> "Layout":
-        """Compute the layout of a network."""
-        layers = range(network.depth)
-        pairs = ((Purpose.WEIGHT, Purpose.WEIGHT_LOW), (Purpose.MASK, Purpose.MASK_LOW))
-        weight, mask = (np.array([[stream(p, layer) for layer in layers] for p in pair]) for pair in pairs)
-        return cls(
-            widths=np.array(network.widths, dtype=np.int64),
-            at=_offsets(network.n_weights),
-            rows=_offsets(network.widths[1:]),
-            weight_streams=weight,
-            mask_streams=mask,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CpuPruned:
-    """Pruned entries of every trial in compressed rows: the entries of -Delta, layer by layer."""
-
-    layout: Layout
-    room: Array
-    starts: Array
-    columns: Array
-    values: Array
-    n_pruned: npt.NDArray[np.int64]
-    threshold: npt.NDArray[np.float64]
-
-    @property
-    def entries(self) -> tuple[Array, Array, Array, Array]:
-        """Room, row starts, columns and values."""
-        return self.room, self.starts, self.columns, self.values
-
-    @cached_property
-    def turned(self) -> tuple[Array, Array, Array, Array]:
-        """The same entries, transposed."""
-        widths = self.layout.widths
-        starts = np.zeros((len(self.starts), int(widths[:-1].sum()) + len(widths) - 1), dtype=np.int64)
-        turned = (self.room, starts, np.empty_like(self.columns), np.empty_like(self.values))
-        batch.turn_rows(widths, self.entries, turned)
-        return turned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -151,17 +95,24 @@ class CpuOps(HostColumns):
         return keys
 
     def prune(self, rules: Sequence[AbstractPruningRule]) -> list[CpuPruned]:
-        """Prune the batch by every rule; exact rules with the same score share one pass over the keys."""
-        lists = {}
+        """Prune the batch by every rule; exact rules with the same score share one ranked list of the smallest keys."""
+        pruned: dict[int, CpuPruned] = {}
         for is_random in (False, True):
-            exact = [r for r in rules if r.exact_count and r.is_random is is_random and not r.whole_rows]
-            lists[is_random] = self._candidates(exact, self._mask_keys if is_random else self._keys) if exact else None
-        return [self._pruned(rule, lists[rule.is_random]) for rule in rules]
+            exact = [i for i, r in enumerate(rules) if r.exact_count and r.is_random is is_random and not r.whole_rows]
+            if len(exact) > 1:
+                own = tuple(rules[i] for i in exact)
+                plan = self._joint_plan(own)
+                together = self._prune_together(plan, is_random=is_random) if plan is not None else {}
+                pruned.update({exact[place]: found for place, found in together.items()})
+        for i, rule in enumerate(rules):
+            if i not in pruned:
+                pruned[i] = self._prune_alone(rule)
+        return [pruned[i] for i in range(len(rules))]
 
-    def _pruned(self, rule: AbstractPruningRule, candidates: Candidates | None) -> CpuPruned:
+    def _prune_alone(self, rule: AbstractPruningRule) -> CpuPruned:
         if rule.whole_rows:
             return self._prune_rows(rule)
-        return self._prune_exactly(rule, candidates) if rule.exact_count else self._prune_each(rule, tight=True)
+        return self._prune_exactly(rule) if rule.exact_count else self._prune_each(rule, tight=True)
 
     def _prune_rows(self, rule: AbstractPruningRule) -> CpuPruned:
         counts = [rule.n_pruned_of(shape, layer) for layer, shape in enumerate(self.network.shapes)]
@@ -177,29 +128,49 @@ class CpuOps(HostColumns):
             first += shape[0] + 1
         return pruned
 
-    def _candidates(self, rules: Sequence[AbstractPruningRule], keys: Array) -> Candidates:
-        counts = np.full((self.n_trials, self.network.depth), -1, dtype=np.int64)
-        if len(rules) == 1:
-            return np.zeros(self.network.depth + 1, dtype=np.int64), np.empty((self.n_trials, 0), dtype=np.int32), counts
-        plans = [self._plan(rule) for rule in rules]
-        most = np.max([ranks for ranks, _ in plans], axis=0)
-        highs = np.max([brackets[1] for _, brackets in plans], axis=0)
-        room = _offsets([k + 12 * int(k**0.5) + 128 for k in most.tolist()])
-        candidates = (room, np.empty((self.n_trials, int(room[-1])), dtype=np.int32), counts)
-        batch.list_candidates(self._shape, keys, highs, candidates)
-        return candidates
+    def _joint_plan(self, rules: tuple[AbstractPruningRule, ...]) -> "JointPlan | None":
+        if self._trained is None or rules[0].is_random:
+            return joint_plan(rules, self.network, self._dtype.name)
+        return JointPlan.of([self._plan(rule) for rule in rules], self.network)
 
-    def _prune_exactly(self, rule: AbstractPruningRule, candidates: Candidates | None) -> CpuPruned:
+    def _prune_together(self, plan: "JointPlan", *, is_random: bool) -> dict[int, CpuPruned]:
+        """Prune by the rules of the plan; return what succeeded, by their places."""
+        n, depth, n_rules = self.n_trials, self.network.depth, len(plan.places)
+        keys = self._mask_keys if is_random else self._keys
+        index, ranks = np.empty((2, n, int(plan.listed_room[-1])), np.int32)
+        listed = (plan.listed_room, index, ranks, np.empty((n, depth), np.int64))
+        batch.list_candidates(self._shape, keys, plan.highs, listed)
+        total = max(int(plan.rooms[-1, -1]), 1)
+        columns, values = np.empty((n, total), np.int32), np.empty((n, total), self._dtype)
+        starts = np.empty((n_rules, n, int(self._layout.rows[-1]) + depth), np.int64)
+        counts, thresholds = np.empty((n_rules, n, depth), np.int64), np.empty((n_rules, n, depth))
+        entries = (plan.rooms, starts, columns, values)
+        batch.prune_listed(self._shape, self.weights, listed, plan.ranks, not is_random, entries, counts, thresholds)
+        return {
+            place: CpuPruned(
+                layout=self._layout,
+                room=plan.rooms[i],
+                starts=starts[i],
+                columns=columns,
+                values=values,
+                n_pruned=counts[i],
+                threshold=thresholds[i],
+            )
+            for i, place in enumerate(plan.places)
+            if (counts[i] >= 0).all()
+        }
+
+    def _prune_exactly(self, rule: AbstractPruningRule) -> CpuPruned:
         ranks, brackets = self._plan(rule)
         keys = self._mask_keys if rule.is_random else self._keys
         pruned = self._room_for(ranks.tolist())
-        args = (self._shape, self.weights, keys, ranks, brackets, candidates, not rule.is_random)
+        args = (self._shape, self.weights, keys, ranks, brackets, not rule.is_random)
         batch.prune_smallest(*args, pruned.entries, pruned.n_pruned, pruned.threshold)
         return pruned
 
     def _plan(self, rule: AbstractPruningRule) -> tuple[Array, Array]:
         if rule.is_random or self._trained is None:
-            return _plan(rule, self.network, self._dtype.name)
+            return plan_of(rule, self.network, self._dtype.name)
         ranks = [rule.n_pruned(n, layer) for layer, n in enumerate(self.network.n_weights)]
         brackets = np.array([self._ranked_keys(layer, k) for layer, k in enumerate(ranks)], dtype=self._key_dtype)
         return np.array(ranks), np.ascontiguousarray(brackets.T)
@@ -224,7 +195,7 @@ class CpuOps(HostColumns):
         return self._prune_each(rule, tight=False) if (pruned.n_pruned < 0).any() else pruned
 
     def _room_for(self, counts: Sequence[int]) -> CpuPruned:
-        room, depth, n = _offsets(counts), self.network.depth, self.n_trials
+        room, depth, n = offsets(counts), self.network.depth, self.n_trials
         total = max(int(room[-1]), 1)
         return CpuPruned(
             layout=self._layout,
@@ -390,20 +361,3 @@ class CpuBackend(AbstractBackend):
             masks=tuple(masks),
             biases=tuple(b.astype(point.precision) for b in biases),
         )
-
-
-def _offsets(sizes: Sequence[int]) -> Array:
-    return np.concatenate([[0], np.cumsum(np.asarray(sizes, dtype=np.int64))]).astype(np.int64)
-
-
-@lru_cache(maxsize=1024)
-def _plan(rule: AbstractPruningRule, network: NetworkSpec, precision: str) -> tuple[Array, Array]:
-    """Return the ranks ``[depth]`` and theoretical brackets ``[2, depth]`` of i.i.d. keys."""
-    ranks = [rule.n_pruned(n, layer) for layer, n in enumerate(network.n_weights)]
-    law = network.distribution
-    if not rule.is_random and law is not None and not law.is_continuous:
-        brackets = [(0, 0)] * len(ranks)
-    else:
-        brackets = [bracket(n, k, TOP_KEY[precision]) for n, k in zip(network.n_weights, ranks, strict=True)]
-    dtype = np.int32 if precision == "float32" else np.int64
-    return np.array(ranks), np.ascontiguousarray(np.array(brackets, dtype=dtype).T)

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.backends.base import Trials
-from simprune.backends.cpu import CpuOps, CpuPruned
+from simprune.backends.cpu import CpuOps
+from simprune.backends.cpu_pruned import CpuPruned
 from simprune.design.point import Point
 from simprune.trained.network import TrainedNetwork
 

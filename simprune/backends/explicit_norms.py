@@ -3,13 +3,15 @@
 import numpy as np
 import numpy.typing as npt
 
+from simprune.backends import certificates
 from simprune.backends import explicit_maps as maps
-from simprune.backends.certificates import norm_upper
+from simprune.backends.compile import kernel
 from simprune.model.layers import Conv2d, Stage
 
 Doubles = npt.NDArray[np.float64]
 MOST_ENTRIES = 1 << 22
 EPS = 2.0**-52
+norm_upper = kernel(certificates.norm_upper.py_func)
 
 
 def vector_norm(vector: Doubles) -> float:

@@ -9,7 +9,7 @@ from simprune.backends.compile import inner, kernel
 @inner
 def _proved(a, upper):
     """Return whether ||a|| <= upper is proved, for entries of size about 1 (as in ``certificates.norm_upper``)."""
-    g = gram(a)
+    g = gram(a, 1.0)
     short, long = min(a.shape[0], a.shape[1]), max(a.shape[0], a.shape[1])
     trace = 0.0
     for i in range(short):

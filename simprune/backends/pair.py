@@ -12,7 +12,7 @@ import numpy as np
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner
 from simprune.backends.elementwise import activate, activate_difference, pull_back, pull_back_pair
-from simprune.backends.products import add_sparse, multiply
+from simprune.backends.products import add_sparse, multiply, multiply_listed
 
 
 @inner
@@ -75,21 +75,20 @@ def difference(shape, weights, entries, activation, x, z, h, dz, dh):
     widths, at, rows = shape
     room, starts, columns, values = entries
     code, parameter, smooth = activation
-    depth = widths.size - 1
-    moved = np.empty((widest(widths), x.shape[1]), x.dtype)
-    inputs = x
+    depth, top = widths.size - 1, widest(widths)
+    used, n_used = np.empty(top, np.int32), 0
     for layer in range(depth):
-        first, stop = rows[layer], rows[layer + 1]
-        part = dz[first:stop]
+        first, stop, begin = rows[layer], rows[layer + 1], room[layer]
+        part, row_starts = dz[first:stop], starts[first + layer : stop + layer + 1]
         if layer == 0:
             clear(part)
+            add_sparse(row_starts, columns[begin:], values[begin:], x, part)
+            n_used = _list_rows(row_starts, used)
         else:
             low, high = rows[layer - 1], rows[layer]
-            multiply(layer_matrix(weights, widths, at, layer), dh[low:high], part)
-            _sum(h[low:high].reshape(-1), dh[low:high].reshape(-1), moved[: high - low].reshape(-1))
-            inputs = moved[: high - low]
-        begin = room[layer]
-        add_sparse(starts[first + layer : stop + layer + 1], columns[begin:], values[begin:], inputs, part)
+            multiply_listed(layer_matrix(weights, widths, at, layer), dh[low:high], used[:n_used], part)
+            add_sparse(row_starts, columns[begin:], values[begin:], (h[low:high], dh[low:high]), part)
+            n_used = _list_all(used[: stop - first])
         if layer < depth - 1:
             activate_difference(
                 code, parameter, smooth, z[first:stop].reshape(-1), part.reshape(-1), dh[first:stop].reshape(-1)
@@ -97,9 +96,20 @@ def difference(shape, weights, entries, activation, x, z, h, dz, dh):
 
 
 @inner
-def _sum(a, b, out):
-    for i in range(a.size):
-        out[i] = a[i] + b[i]
+def _list_rows(row_starts, used):
+    """List the rows that have entries: before the activation all other deviations of the first layer are 0, and after it."""
+    count = 0
+    for i in range(row_starts.size - 1):
+        used[count] = i
+        count += np.int64(row_starts[i + 1] > row_starts[i])
+    return count
+
+
+@inner
+def _list_all(used):
+    for i in range(used.size):
+        used[i] = i
+    return used.size
 
 
 @inner

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from simprune.backends.assign import clear
 from simprune.backends.compile import inner
 from simprune.backends.tiles import compare_lanes, lowest_bit
 
@@ -134,13 +135,42 @@ def _first_with(keys, index, n_listed, key, skip):
 
 
 @inner
-def narrow(keys, high, listed, index):
-    """Write those of the ``listed`` indices whose keys are <= high to ``index``; return their number."""
-    count = 0
-    for i in range(listed.size):
-        index[count] = listed[i]
-        count += np.int64(keys[listed[i]] <= high)
-    return count
+def rank_keys(keys, ranks, order, spare):
+    """Write the rank (0, 1, ...; ties in their order) of every key, by a radix sort; ``order`` and ``spare`` are scratch."""
+    counts = np.empty((keys.itemsize, 256), np.int64)
+    clear(counts)
+    for i in range(keys.size):
+        order[i] = i
+        key = np.int64(keys[i])
+        for byte in range(keys.itemsize):
+            counts[byte, (key >> (8 * byte)) & 255] += 1
+    for byte in range(keys.itemsize):
+        spots, begin, shift = counts[byte], 0, 8 * byte
+        for digit in range(256):
+            spots[digit], begin = begin, begin + spots[digit]
+        for i in order:
+            digit = (np.int64(keys[i]) >> shift) & 255
+            spare[spots[digit]] = i
+            spots[digit] += 1
+        order, spare = spare, order
+    for rank in range(order.size):
+        ranks[order[rank]] = rank
+
+
+@inner
+def keep_ranked(index, ranks, k, kept):
+    """Move the entries of rank <= k to the front and write the indices of those below k to ``kept``.
+
+    Returns the index of rank k. Entries stay in their order; there must be more than k.
+    """
+    count, pruned, next_one = 0, 0, np.int64(0)
+    for p in range(index.size):
+        at, rank = index[p], ranks[p]
+        index[count], ranks[count], kept[pruned] = at, rank, at
+        count += np.int64(rank <= k)
+        pruned += np.int64(rank < k)
+        next_one = np.int64(at) if rank == k else next_one
+    return next_one
 
 
 @inner

@@ -55,18 +55,25 @@ def _fma(module: Any, vector: Any, size: int) -> Any:
 
 
 def tile(rows: int, columns: int, *, accumulate: bool) -> Any:
-    """Return the intrinsic ``(W, X, Z, i, j, n_inner)`` for a tile of ``rows`` x ``columns``."""
+    """Return the intrinsic ``(W, X, Z, i, j, inner)`` for a tile of ``rows`` x ``columns``.
+
+    ``inner`` is the number of rows of X, or an array (int32) of those to be used, in increasing order.
+    """
 
     @intrinsic
-    def product(typing_context: Any, W: Any, X: Any, Z: Any, i: Any, j: Any, n_inner: Any) -> Any:
+    def product(typing_context: Any, W: Any, X: Any, Z: Any, i: Any, j: Any, inner: Any) -> Any:
         element, size = _element(W)
         lanes = min(VECTOR_BYTES // size, columns)
         vector, parts = ir.VectorType(element, lanes), columns // lanes
+        listed = isinstance(inner, types.Array)
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             w, x, z = (_struct(context, builder, signature.args[n], args[n]) for n in range(3))
             ldw, ldx, ldz = (_leading(builder, array, size) for array in (w, x, z))
-            row0, column0, inner = args[3], args[4], args[5]
+            row0, column0, count = args[3], args[4], args[5]
+            if listed:
+                used = _struct(context, builder, signature.args[5], args[5])
+                count = used.nitems
             fma = _fma(builder.module, vector, size)
             tail = [
                 builder.gep(z.data, [builder.add(builder.mul(builder.add(row0, ir.Constant(I64, r)), ldz), column0)])
@@ -80,11 +87,12 @@ def tile(rows: int, columns: int, *, accumulate: bool) -> Any:
                     builder.store(_load(builder, out[r][c], vector, size) if accumulate else zero, sums[r][c])
             w_rows = [builder.gep(w.data, [builder.mul(builder.add(row0, ir.Constant(I64, r)), ldw)]) for r in range(rows)]
             x_column = builder.gep(x.data, [column0])
-            with cgutils.for_range(builder, inner) as loop:
-                x_row = builder.gep(x_column, [builder.mul(loop.index, ldx)])
+            with cgutils.for_range(builder, count) as loop:
+                k = builder.sext(builder.load(builder.gep(used.data, [loop.index])), I64) if listed else loop.index
+                x_row = builder.gep(x_column, [builder.mul(k, ldx)])
                 xs = [_load(builder, builder.gep(x_row, [ir.Constant(I64, c * lanes)]), vector, size) for c in range(parts)]
                 for r in range(rows):
-                    weight = _splat(builder, builder.load(builder.gep(w_rows[r], [loop.index])), vector)
+                    weight = _splat(builder, builder.load(builder.gep(w_rows[r], [k])), vector)
                     for c in range(parts):
                         builder.store(builder.call(fma, [weight, xs[c], builder.load(sums[r][c])]), sums[r][c])
             for r in range(rows):
@@ -92,36 +100,48 @@ def tile(rows: int, columns: int, *, accumulate: bool) -> Any:
                     _store(builder, builder.load(sums[r][c]), out[r][c], vector, size)
             return context.get_dummy_value()
 
-        return types.void(W, X, Z, types.intp, types.intp, types.intp), generate
+        return types.void(W, X, Z, types.intp, types.intp, inner if listed else types.intp), generate
 
     return product
 
 
 def sparse_row(columns: int) -> Any:
-    """Return the intrinsic ``(index, value, start, stop, X, Z, i, j)``: Z[i, j:j+columns] += sum value * X[index, j:...]."""
+    """Return the intrinsic ``(index, value, start, stop, X, Z, i, j)``: Z[i, j:j+columns] += sum value * X[index, j:...].
+
+    X is an array or a pair of arrays, whose sum is meant.
+    """
 
     @intrinsic
     def product(typing_context: Any, index: Any, value: Any, start: Any, stop: Any, X: Any, Z: Any, i: Any, j: Any) -> Any:
-        element, size = _element(X)
+        element, size = _element(Z)
         lanes = min(VECTOR_BYTES // size, columns)
         vector, parts = ir.VectorType(element, lanes), columns // lanes
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            entries, values, x, z = (_struct(context, builder, signature.args[n], args[n]) for n in (0, 1, 4, 5))
-            ldx, ldz = _leading(builder, x, size), _leading(builder, z, size)
+            entries, values, z = (_struct(context, builder, signature.args[n], args[n]) for n in (0, 1, 5))
+            paired = isinstance(X, types.BaseTuple)
+            arrays = cgutils.unpack_tuple(builder, args[4]) if paired else [args[4]]
+            xs = [_struct(context, builder, X[n] if paired else X, array) for n, array in enumerate(arrays)]
+            ldz = _leading(builder, z, size)
             fma = _fma(builder.module, vector, size)
             z_row = builder.gep(z.data, [builder.add(builder.mul(args[6], ldz), args[7])])
             out = [builder.gep(z_row, [ir.Constant(I64, c * lanes)]) for c in range(parts)]
             sums = [cgutils.alloca_once(builder, vector) for _ in range(parts)]
             for c in range(parts):
                 builder.store(_load(builder, out[c], vector, size), sums[c])
-            x_column = builder.gep(x.data, [args[7]])
+            x_columns = [builder.gep(x.data, [args[7]]) for x in xs]
             with cgutils.for_range(builder, args[3], start=args[2]) as loop:
                 entry = builder.sext(builder.load(builder.gep(entries.data, [loop.index])), I64)
                 weight = _splat(builder, builder.load(builder.gep(values.data, [loop.index])), vector)
-                x_row = builder.gep(x_column, [builder.mul(entry, ldx)])
+                x_rows = [
+                    builder.gep(column, [builder.mul(entry, _leading(builder, x, size))])
+                    for column, x in zip(x_columns, xs, strict=True)
+                ]
                 for c in range(parts):
-                    part = _load(builder, builder.gep(x_row, [ir.Constant(I64, c * lanes)]), vector, size)
+                    loaded = [
+                        _load(builder, builder.gep(row, [ir.Constant(I64, c * lanes)]), vector, size) for row in x_rows
+                    ]
+                    part = builder.fadd(*loaded) if paired else loaded[0]
                     builder.store(builder.call(fma, [weight, part, builder.load(sums[c])]), sums[c])
             for c in range(parts):
                 _store(builder, builder.load(sums[c]), out[c], vector, size)

@@ -4,7 +4,9 @@ import pytest
 from simprune.backends import products
 from simprune.backends.compile import kernel
 
-multiply, add_sparse = kernel(products.multiply.py_func), kernel(products.add_sparse.py_func)
+multiply, multiply_listed, add_sparse = (
+    kernel(function.py_func) for function in (products.multiply, products.multiply_listed, products.add_sparse)
+)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -18,6 +20,34 @@ def test_products_with_any_shape(dtype, shape):
     exact = w.astype(np.longdouble) @ x.astype(np.longdouble)
     bound = (n + 1) * np.finfo(dtype).eps * (np.abs(w) @ np.abs(x))
     assert np.all(np.abs(z - exact) <= bound)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("c", [8, 24, 72])
+def test_products_with_listed_rows_have_the_same_bits(dtype, c):
+    rng = np.random.default_rng(c)
+    w, x = rng.standard_normal((19, 50)).astype(dtype), rng.standard_normal((50, c)).astype(dtype)
+    used = np.flatnonzero(rng.random(50) < 0.4).astype(np.int32)
+    x[np.setdiff1d(np.arange(50), used)] = 0.0
+    whole, part = np.empty((19, c), dtype), np.full((19, c), np.nan, dtype)
+    multiply(w, x, whole)
+    multiply_listed(w, x, used, part)
+    assert np.array_equal(whole, part)
+    multiply_listed(w, x, used[:0], part)
+    assert not part.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_products_with_a_pair_take_the_rounded_sum(dtype):
+    rng = np.random.default_rng(5)
+    row_start, index = np.array([0, 3, 3, 7]), rng.integers(0, 9, 7).astype(np.int32)
+    value = rng.standard_normal(7).astype(dtype)
+    x, y = rng.standard_normal((2, 9, 24)).astype(dtype)
+    z = rng.standard_normal((3, 24)).astype(dtype)
+    paired, summed = z.copy(), z.copy()
+    add_sparse(row_start, index, value, (x, y), paired)
+    add_sparse(row_start, index, value, x + y, summed)
+    assert np.array_equal(paired, summed)
 
 
 def test_columns_do_not_depend_on_their_neighbours():
