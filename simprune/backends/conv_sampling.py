@@ -26,7 +26,6 @@ Array = npt.NDArray[Any]
 Entries = tuple[Array, Array, Array]
 KEY_BITS = {"float32": 31, "float64": 53}
 KEY_TYPES: dict[str, Any] = {"float32": np.int32, "float64": np.int64}
-ONE_LAYER_ROOM = np.zeros(2, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,7 +96,7 @@ def prune_layer(sample: LayerSample, keys: Array, rule: AbstractPruningRule, pre
     """Prune one layer by the smallest ``keys`` (the weights' own or random ones)."""
     if rule.whole_rows:
         return _prune_rows(sample, keys, rule)
-    n_trials, n_weights = keys.shape
+    n_weights = keys.shape[1]
     n_pruned = rule.n_pruned(n_weights, sample.number)
     if rule.exact_count:
         pruned = _room(sample, n_pruned)

@@ -39,6 +39,11 @@ SETTINGS = {
     "distributed.admin.large-graph-warning-threshold": "10GiB",
     # A long compiled kernel may hold the interpreter; that is no reason to warn.
     "distributed.admin.tick.limit": "1h",
+    # Idle housekeeping competes with the workers: at Dask's own rates it takes 3 % of a core here and 1.5 % in a worker.
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.worker.memory.monitor-interval": "500ms",
+    "distributed.scheduler.active-memory-manager.start": False,
 }
 
 
