@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from simprune.backends import cuda_selection
 from simprune.backends.base import Trials
-from simprune.backends.cpu import TOP_KEY
+from simprune.backends.cpu_pruned import TOP_KEY
 from simprune.backends.cuda_device import AbstractDevice
 from simprune.backends.cuda_plan import layer_plan, mask_words
 from simprune.backends.cuda_scalars import factor_of
