@@ -64,7 +64,11 @@ def _slurm() -> str:
     if job := os.environ.get("SLURM_JOB_ID"):
         return f"inside job {job}"
     found = shutil.which("sbatch")
-    return f"{found} found" if found else "not seen (no sbatch on PATH); start Dask workers by hand and give tcp://host:port"
+    if not found:
+        return "not seen (no sbatch on PATH); start Dask workers by hand and give tls://host:port"
+    package = _version("dask-jobqueue")
+    use = "run --scheduler slurm, or job-script slurm" if package != "not installed" else "install simprune[hpc] to use it"
+    return f"{found} found, dask-jobqueue {package}; {use}"
 
 
 def _version(package: str) -> str:

@@ -18,9 +18,11 @@ from simprune.schedulers.keys import FOLDER, make_keys, remove_keys
 from simprune.schedulers.pool import SETTINGS, SILENT, Pool
 from simprune.schedulers.spawning import ONE_THREAD
 
+LOGS = "logs"
 DEATH_SECONDS = 10
 POLL_SECONDS = 10.0
 VANISHED_SECONDS = 20.0
+MAX_STILLBORN = 3
 DEFAULT_MEMORY = "2GB"
 PRELOAD = "simprune.schedulers.worker_setup"
 SLURM_SETTINGS = SETTINGS | {
@@ -46,7 +48,9 @@ class SlurmPool(Pool):
         self._n_jobs = n_jobs
         self._polled = time.monotonic()
         self._vanished: dict[str, float] = {}
+        self._n_stillborn = 0
         own = (folder / FOLDER).resolve()
+        self._logs = own / LOGS
         with ExitStack() as stack:
             stack.enter_context(dask.config.set(SLURM_SETTINGS))
             keys = None if insecure_network else make_keys(own)
@@ -83,6 +87,14 @@ class SlurmPool(Pool):
         for name, since in self._vanished.items():
             if now - since > VANISHED_SECONDS:
                 self._cluster.workers.pop(name, None)
+                self._n_stillborn += 1
+        if present:
+            self._n_stillborn = 0
+        elif self._n_stillborn >= MAX_STILLBORN * self._n_jobs:
+            raise InputError(
+                f"SLURM jobs must live to be workers, {self._n_stillborn} ended before that and none lives; "
+                f"their output is in {_configured('log-directory') or self._logs}"
+            )
 
 
 def worker_options(cluster: Cluster, own: Path) -> dict[str, Any]:
@@ -108,7 +120,7 @@ def worker_options(cluster: Cluster, own: Path) -> dict[str, Any]:
         ],
         "death_timeout": DEATH_SECONDS,
         "local_directory": _configured("local-directory") or "/tmp",
-        "log_directory": _configured("log-directory") or str(own / "logs"),
+        "log_directory": _configured("log-directory") or str(own / LOGS),
         "silence_logs": SILENT,
         "scheduler_options": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
     }

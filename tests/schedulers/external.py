@@ -23,20 +23,23 @@ class External:
 
 
 @contextmanager
-def external_cluster(folder, *, workers=1, nanny=True, scheduler_options=(), environment=None):
-    """Yield a scheduler with workers of one thread; all are killed at the end."""
+def external_cluster(folder, *, workers=1, nanny=True, keys=None, environment=None):
+    """Yield a scheduler with workers of one thread, encrypted if ``keys`` is a folder of them; all are killed at the end."""
+    names = {"ca-file": "certificate", "cert": "certificate", "key": "key"}
+    encrypted = [f"--tls-{option}={keys}/{name}.pem" for option, name in names.items()] if keys else []
+    encrypted += ["--protocol", "tls"] if keys else []
     surroundings = os.environ | {"PYTHONPATH": str(ROOT)} | (environment or {})
     processes = []
 
     def start(program, *arguments):
         with (folder / "dask.log").open("a") as log:
-            command = [*PROGRAM, f"distributed.cli.{program}", *OPTIONS, *map(str, arguments)]
+            command = [*PROGRAM, f"distributed.cli.{program}", *OPTIONS, *encrypted, *map(str, arguments)]
             processes.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=surroundings))
         return processes[-1]
 
     file = folder / "scheduler.json"
     try:
-        scheduler = start("dask_scheduler", "--port", "0", "--scheduler-file", file, *scheduler_options)
+        scheduler = start("dask_scheduler", "--port", "0", "--scheduler-file", file)
         assert wait_until(file.exists, 60), (folder / "dask.log").read_text()
         keeping = "--nanny" if nanny else "--no-nanny"
         started = [start("dask_worker", "--nthreads", "1", keeping, "--scheduler-file", file) for _ in range(workers)]

@@ -16,6 +16,7 @@ from simprune.model.errors import InputError
 from simprune.schedulers import pool
 from simprune.schedulers.dask import MIN_WINDOW, DaskScheduler
 from simprune.schedulers.errors import SchedulerLost
+from simprune.schedulers.keys import make_keys
 from simprune.schedulers.serial import SerialScheduler
 from simprune.store.memory import MemoryStore
 from tests.engine.hash_backend import HashBackend, design
@@ -228,6 +229,32 @@ def test_workers_end_with_a_killed_driver(tmp_path):
     process.wait()
     process.stdout.close()
     assert wait_until(lambda: not any(w.is_running() and w.status() != psutil.STATUS_ZOMBIE for w in workers), 5)
+
+
+@pytest.mark.slow
+def test_an_encrypted_scheduler_needs_its_certificates(tmp_path):
+    make_keys(tmp_path / "right")
+    make_keys(tmp_path / "wrong")
+
+    def remote_with(keys):
+        certificate, key = str(tmp_path / keys / "certificate.pem"), str(tmp_path / keys / "key.pem")
+        cluster = Cluster(ca_file=certificate, cert_file=certificate, key_file=key)
+        return DaskScheduler(open_pool=functools.partial(pool.RemotePool, external.address, cluster=cluster))
+
+    study, store = design(trials=20), MemoryStore()
+    with external_cluster(tmp_path, keys=tmp_path / "right") as external:
+        assert external.address.startswith("tls://127.0.0.1:")
+        for keys in ("wrong", "none"):
+            with contextlib.closing(remote_with(keys)) as scheduler, pytest.raises(InputError) as told:
+                run(study, backend=HashBackend(), scheduler=scheduler, store=store)
+            expected = {
+                "wrong": "a Dask scheduler with workers must answer at tls",
+                "none": "ca_file must be a readable file",
+            }
+            assert str(told.value).startswith(expected[keys])
+        with contextlib.closing(remote_with("right")) as scheduler:
+            assert run(study, backend=HashBackend(), scheduler=scheduler, store=store).complete
+    assert_same_rows(store, study)
 
 
 def test_a_killed_scheduler_ends_the_run_in_one_sentence_and_the_next_run_completes(tmp_path, monkeypatch):

@@ -153,6 +153,19 @@ def test_connections_are_encrypted_and_nobody_else_gets_in(slurm, tmp_path, camp
     assert not list(keys.glob("*.pem"))
 
 
+def test_jobs_that_end_before_their_worker_is_there_end_the_run(slurm, study, monkeypatch):
+    monkeypatch.setattr("simprune.schedulers.slurm.POLL_SECONDS", 0.5)
+    monkeypatch.setattr("simprune.schedulers.slurm.VANISHED_SECONDS", 1.0)
+    study.write_text(study.read_text() + 'prologue = "exit 3"\n')
+    folder = study.parent / "stillborn"
+    result = call("run", study, *REFERENCE, "--scheduler", "slurm", "-o", folder)
+    assert result.exit_code == 2
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert re.search(
+        rf"SLURM jobs must live to be workers, \d+ ended before .* their output is in {folder}/cluster/logs$", line
+    )
+
+
 def test_refused_jobs_are_told_in_one_sentence(slurm, study):
     study.write_text(study.read_text() + 'queue = "nowhere"\n')
     result = call("run", study, *REFERENCE, "--scheduler", "slurm", "-o", study.parent / "refused")
