@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from simprune.model.errors import InputError
+
 
 @click.command(name="job-script", short_help="Print a batch file that runs a study.")
 @click.argument("system", type=click.Choice(["slurm"]))
@@ -21,11 +23,13 @@ def job_script(
     Queue, time and memory are those of [cluster] in DESIGN. Submitted again, it goes on.
     """
     from simprune.design.file import load_design
-    from simprune.schedulers.job_script import array_script, job_script
+    from simprune.schedulers.job_script import array_script, study_script
 
     study = load_design(design)
     folder = (results or Path("results") / study.name).absolute()
+    if array is not None and workers is not None:
+        raise InputError(f"an array must have no workers, got workers={workers}; each of its tasks computes by itself")
     if array is not None:
         click.echo(array_script(study, design.absolute(), folder, n=array, backend=backend), nl=False)
     else:
-        click.echo(job_script(study, design.absolute(), folder, workers=workers, backend=backend), nl=False)
+        click.echo(study_script(study, design.absolute(), folder, workers=workers, backend=backend), nl=False)

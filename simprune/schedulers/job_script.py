@@ -10,19 +10,22 @@ from simprune.design.design import Design
 from simprune.model.errors import InputError
 
 SIGNAL_SECONDS = 60
+# After the run has ended the other tasks end by themselves; where it failed before it met them, srun ends them.
+WAIT_SECONDS = 30
 DEFAULT_BYTES = 2 * 10**9
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PLAIN = re.compile(r"[\w./,+@=:-]+")
 
 
-def job_script(design: Design, path: Path, results: Path, *, workers: int | None, backend: str) -> str:
+def study_script(design: Design, path: Path, results: Path, *, workers: int | None, backend: str) -> str:
     """Return a batch file whose tasks are a Dask scheduler, the run, and ``workers`` workers."""
     n = workers if workers is not None else design.cluster.jobs
     if n is None:
         raise InputError("the number of workers must be given, got none; set jobs under [cluster], or --workers")
     if n < 1:
         raise InputError(f"workers must be at least 1, got {n}; two further tasks are the scheduler and the run")
-    command = ["srun", "--kill-on-bad-exit=1", *_run(path, backend), "-o", str(results), "--scheduler", "srun"]
+    tasks = ["srun", "--kill-on-bad-exit=0", f"--wait={WAIT_SECONDS}"]
+    command = [*tasks, *_run(path, backend), "-o", str(results), "--scheduler", "srun"]
     return _script(
         design,
         about=[

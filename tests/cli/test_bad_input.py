@@ -222,5 +222,14 @@ def test_trials_that_failed_are_told_with_the_command_to_repeat(study, monkeypat
     assert f"failed: point {point.digest()[:16]}, trial 4: its worker process died" in result.stderr
 
 
+def test_a_bad_batch_file_is_told(study):
+    assert "an array must have no workers, got workers=2" in told(
+        call("job-script", "slurm", study, "--array", 3, "--workers", 2)
+    )
+    assert "the number of workers must be given" in told(call("job-script", "slurm", study))
+    study.write_text(study.read_text() + "[stopping]\nquantity = 'mean'\nwidth = 0.1\n")
+    assert "a share must be of a design without [stopping]" in told(call("job-script", "slurm", study, "--array", 3))
+
+
 def test_an_unknown_command_is_told():
     assert "No such command 'rnu'" in told(call("rnu"))

@@ -8,7 +8,7 @@ import pytest
 
 from simprune.design.cluster import Cluster
 from simprune.model.errors import InputError
-from simprune.schedulers.job_script import array_script, job_script
+from simprune.schedulers.job_script import array_script, study_script
 from tests.engine.hash_backend import design
 
 CLUSTER = Cluster(
@@ -39,7 +39,7 @@ def checked(script):
 
 
 def test_a_job_asks_for_two_tasks_more_than_workers(paths):
-    script = job_script(replace(design(trials=8), cluster=CLUSTER), *paths, workers=None, backend="auto")
+    script = study_script(replace(design(trials=8), cluster=CLUSTER), *paths, workers=None, backend="auto")
     directives, command = checked(script)
     assert set(directives) == {
         "--job-name=design",
@@ -53,11 +53,12 @@ def test_a_job_asks_for_two_tasks_more_than_workers(paths):
         "--constraint=avx512",
     }
     assert "\nmodule load python\n" in script
-    assert re.search(r"^srun --kill-on-bad-exit=1 .* run '.*/a study.toml' -o .*/results --scheduler srun$", command)
+    assert command.startswith("srun --kill-on-bad-exit=0 --wait=30 ")
+    assert re.search(r" run '.*/a study.toml' -o .*/results --scheduler srun$", command)
 
 
 def test_options_win_and_silence_leaves_it_to_slurm(paths):
-    directives, command = checked(job_script(design(trials=8), *paths, workers=3, backend="cpu"))
+    directives, command = checked(study_script(design(trials=8), *paths, workers=3, backend="cpu"))
     assert "--ntasks=5" in directives
     assert not any(line.startswith(("--time", "--partition", "--account")) for line in directives)
     assert " --backend cpu " in command
@@ -72,9 +73,9 @@ def test_an_array_has_a_share_and_a_folder_for_every_task(paths):
 
 def test_what_cannot_work_is_refused(paths):
     with pytest.raises(InputError, match="the number of workers must be given"):
-        job_script(design(trials=8), *paths, workers=None, backend="auto")
+        study_script(design(trials=8), *paths, workers=None, backend="auto")
     with pytest.raises(InputError, match="workers must be at least 1, got 0"):
-        job_script(design(trials=8), *paths, workers=0, backend="auto")
+        study_script(design(trials=8), *paths, workers=0, backend="auto")
     with pytest.raises(InputError, match="an array must have at least two shares, got 1"):
         array_script(design(trials=8), *paths, n=1, backend="auto")
     with pytest.raises(InputError, match="results of an array must have a plain path"):

@@ -84,6 +84,20 @@ def test_one_job_with_a_scheduler_of_its_own_gives_them(slurm, study):
     assert "nothing to do: all 200 rows" in (study.parent / "out2").read_text()
 
 
+def test_a_job_whose_time_is_up_stops_cleanly(slurm, study):
+    study.write_text(study.read_text().replace("trials = 25", "trials = 100000"))
+    folder, output = study.parent / "job", study.parent / "out"
+    (study.parent / "job.sh").write_text(call("job-script", "slurm", study, *REFERENCE, "-o", folder).stdout)
+    job = slurm.call("sbatch", "--parsable", f"--output={output}", str(study.parent / "job.sh")).strip()
+    assert wait_until(lambda: output.exists() and "rows/s" in output.read_text(), PATIENCE), output.read_text()
+    slurm.call("scancel", "--signal=TERM", job)
+    assert wait_until(lambda: not slurm.jobs(), PATIENCE), output.read_text()
+    assert "ExitCode=75:0" in slurm.call("scontrol", "show", "job", job)
+    (told,) = re.findall(r"^stopped: (\d+) of 800000 rows are safe in ", output.read_text(), flags=re.MULTILINE)
+    results = open_results(folder)
+    assert int(told) == sum(stop - first for point in results.points for first, stop in results.completed(point)) > 0
+
+
 def test_a_job_array_without_a_scheduler_gives_them_when_merged(slurm, study):
     folder = study.parent / "array"
     script = call("job-script", "slurm", study, *REFERENCE, "-o", folder, "--array", "3").stdout
