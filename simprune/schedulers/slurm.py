@@ -56,7 +56,7 @@ class SlurmPool(Pool):
             keys = None if insecure_network else make_keys(own)
             stack.callback(remove_keys, own)
             self._cluster = _open(worker_options(cluster, own) | {"security": keys})
-            stack.callback(self._cluster.close)
+            stack.callback(_close, self._cluster)
             _submit(self._cluster, n_jobs)
             self.client = Client(self._cluster, set_as_default=False)  # type: ignore[no-untyped-call]
             stack.callback(self.client.close)
@@ -170,6 +170,17 @@ def _submit(cluster: Any, n_jobs: int) -> None:
         raise InputError(
             f"SLURM must accept the jobs, it said '{_last_line(error)}'; mend [cluster] in the design or jobqueue.slurm"
         ) from error
+
+
+def _close(cluster: Any) -> None:
+    """Cancel all jobs; those that SLURM refused are nothing to Dask's cluster, which would not close with them."""
+    for name, job in list(cluster.workers.items()):
+        if job.job_id is None:
+            del cluster.workers[name]
+    for job in list(cluster._created):
+        if job.job_id is None:
+            cluster._created.discard(job)
+    cluster.close()
 
 
 def _queued_jobs() -> set[str] | None:
