@@ -160,12 +160,14 @@ def _open(options: Mapping[str, Any]) -> Any:
 
 
 def _submit(cluster: Any, n_jobs: int) -> None:
-    async def scale_and_wait() -> None:
-        cluster.scale(jobs=n_jobs)
+    async def submit_and_wait() -> None:
+        # What ``scale`` does, but a refusal is raised here and not only logged.
+        while len(cluster.worker_spec) < n_jobs:
+            cluster.worker_spec.update(cluster.new_worker_spec())
         await cluster._correct_state()
 
     try:
-        cluster.sync(scale_and_wait)
+        cluster.sync(submit_and_wait)
     except (RuntimeError, OSError) as error:
         raise InputError(
             f"SLURM must accept the jobs, it said '{_last_line(error)}'; mend [cluster] in the design or jobqueue.slurm"
@@ -173,13 +175,8 @@ def _submit(cluster: Any, n_jobs: int) -> None:
 
 
 def _close(cluster: Any) -> None:
-    """Cancel all jobs; those that SLURM refused are nothing to Dask's cluster, which would not close with them."""
-    for name, job in list(cluster.workers.items()):
-        if job.job_id is None:
-            del cluster.workers[name]
-    for job in list(cluster._created):
-        if job.job_id is None:
-            cluster._created.discard(job)
+    """Cancel all jobs; Dask would then assert a state that jobs do not keep, of those that something still refers to."""
+    cluster._created.clear()
     cluster.close()
 
 

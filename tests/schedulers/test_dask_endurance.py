@@ -22,6 +22,7 @@ MIB = 1 << 20
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_driver_memory_does_not_grow_with_the_number_of_blocks():
     points = design(trials=1, widths=(4,)).points()[:1]
     process, n_known = psutil.Process(), []
