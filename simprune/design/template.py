@@ -27,6 +27,12 @@ K = [1.0]                      # scale of the weights
 # [[networks]]
 # widths = [784, 256, 256, 10]
 
+# A convolutional network; width is a factor on its channels (README, "Convolutional networks"):
+# [[networks]]
+# input = [1, 8, 8]
+# width = [4, 8, 16]
+# layers = [{conv = 1, kernel = 3, padding = "same"}, {max_pool = 2}, {flatten = true}, {dense = 10}]
+
 # A trained network: arrays W0, b0, W1, b1, ... with W_l of shape [d_out, d_in]:
 # [[networks]]
 # file = "network.npz"           # relative to this file
