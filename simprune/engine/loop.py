@@ -134,7 +134,7 @@ class _Loop:
         """Compute what is missing; with adaptive stopping round by round, each to the numbers of trials it asks for."""
         if self._stopper is None:
             self._queue.add(missing_blocks(design, self._store.completed))
-            if self._progress is not None and self._queue.has_work:
+            if self._progress is not None and design.epsilons and self._queue.has_work:
                 for point, rows in self._store.rows([p for p, n in self._meter.done.items() if n], names=GAPS):
                     self._meter.remember(point, rows)
             self._run()
