@@ -46,11 +46,12 @@ def conv_norms(plan: LayerPlan, weights: Array, entries: tuple[Array, Array, Arr
             rows = np.repeat(np.arange(plan.rows), np.diff(starts[t]))
             flat[rows * plan.columns + columns[t, :n]] = values[t, :n] if kind == DELTA else 0.0
         groups = flat.reshape(plan.geometry.groups, -1)
-        norms[t] = max(_group_norm(plan.geometry, group) for group in groups)
+        norms[t] = max(group_norm(plan.geometry, group) for group in groups)
     return norms
 
 
-def _group_norm(geometry: Geometry, flat: Doubles) -> float:
+def group_norm(geometry: Geometry, flat: Doubles) -> float:
+    """Return a certified norm of one group's kernel, given flat."""
     top = float(np.abs(flat).max())
     if top == 0.0:
         return 0.0

@@ -30,6 +30,7 @@ from simprune.trained.formats import masked
 from simprune.trained.network import TrainedNetwork
 
 RULES = ("magnitude", "random")
+BUDGET_FLOPS = 1e11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,10 @@ class Allowance:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Budget:
-    """A network, epsilon and a rule, with the answers as they are asked for."""
+    """A network, epsilon and a rule, with the answers as they are asked for.
+
+    A budget takes some fifty certificates, so that "auto" takes the semidefinite one up to 1e11 operations only.
+    """
 
     network: TrainedNetwork
     epsilon: float
@@ -63,7 +67,7 @@ class Budget:
     radius: float = 1.0
     center: Any = None
     activation: AbstractActivation | None = None
-    method: GapMethod = field(default_factory=GapMethod)
+    method: GapMethod = field(default_factory=lambda: GapMethod(most_flops=BUDGET_FLOPS))
     _seen: dict[tuple[int, ...], ExplicitOps] = field(default_factory=dict, init=False)
     _uppers: dict[tuple[int, ...], float] = field(default_factory=dict, init=False)
     _lowers: dict[tuple[int, ...], float] = field(default_factory=dict, init=False)

@@ -21,7 +21,7 @@ from simprune.trained.network import TrainedNetwork
 
 Doubles = npt.NDArray[np.float64]
 CERTIFICATES = ("auto", "spectral", "semidefinite")
-AUTO_FLOPS = 2e12
+GAP_FLOPS = 2e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,13 +60,14 @@ class GapBracket:
 class GapMethod:
     """How a bracket is computed: the ascent's restarts, steps and seed, and which certificate.
 
-    "auto" takes the semidefinite certificate as well where it applies and needs at most 2e12 operations.
+    "auto" takes the semidefinite certificate as well where it applies and needs at most ``most_flops`` operations.
     """
 
-    restarts: int = 16
-    steps: int = 60
+    restarts: int = 32
+    steps: int = 200
     seed: int = 0
     certificate: str = "auto"
+    most_flops: float = GAP_FLOPS
 
     def __post_init__(self) -> None:
         Ascent(restarts=self.restarts, steps=self.steps)
@@ -157,7 +158,7 @@ def takes_semidefinite(ops: ExplicitOps, method: GapMethod) -> bool:
             )
         return False
     rounds = search_rounds(ops.network.depth, Semidefinite().steps)
-    return method.certificate == "semidefinite" or rounds * elimination_flops(ops.network.widths) <= AUTO_FLOPS
+    return method.certificate == "semidefinite" or rounds * elimination_flops(ops.network.widths) <= method.most_flops
 
 
 def semidefinite_gap(ops: ExplicitOps) -> float:

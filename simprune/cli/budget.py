@@ -32,7 +32,7 @@ def budget(  # noqa: PLR0913
 
     Certified counts keep the gap below epsilon for sure; at the count where it breaks, an input with a larger gap is known.
     """
-    from simprune.bracket.budget import Budget
+    from simprune.bracket.budget import BUDGET_FLOPS, Budget
     from simprune.bracket.gap import GapMethod
     from simprune.bracket.points import read_point
     from simprune.bracket.text import budget_text
@@ -46,7 +46,7 @@ def budget(  # noqa: PLR0913
         radius=radius,
         center=None if center is None else read_point(center),
         activation=chosen_activation(activation, trained),
-        method=GapMethod(restarts=restarts, steps=steps, seed=seed, certificate=certificate),
+        method=GapMethod(restarts=restarts, steps=steps, seed=seed, certificate=certificate, most_flops=BUDGET_FLOPS),
     )
     lines = asked.lines()
     click.echo(json.dumps([line.to_dict() for line in lines], indent=1) if as_json else budget_text(lines, epsilon=epsilon))

@@ -15,8 +15,8 @@ _OPTIONS = (
     click.option("--radius", type=float, default=1.0, show_default=True, help="Radius of the ball of inputs (Euclidean)."),
     click.option("--center", type=click.Path(), help="File with the center of the ball (.npy, or text); default: 0."),
     click.option("--activation", help="Name of the hidden activation where the file names none.  [default: relu]"),
-    click.option("--restarts", type=int, default=16, show_default=True, help="Starts of the ascent."),
-    click.option("--steps", type=int, default=60, show_default=True, help="Steps of the ascent."),
+    click.option("--restarts", type=int, default=32, show_default=True, help="Starts of the ascent."),
+    click.option("--steps", type=int, default=200, show_default=True, help="Steps of the ascent."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of the starts and of random masks."),
     click.option("--certificate", default="auto", show_default=True, help="auto, spectral or semidefinite."),
 )

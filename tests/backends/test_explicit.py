@@ -49,7 +49,7 @@ def test_convolutions_their_adjoints_and_norms_agree_with_dense_matrices(layer):
 
 
 @pytest.mark.slow
-def test_norms_of_larger_convolutions_are_bounded_by_their_taps(monkeypatch):
+def test_norms_of_convolutions_too_large_to_write_out_are_bounds(monkeypatch):
     monkeypatch.setattr("simprune.backends.explicit_norms.MOST_ENTRIES", 0)
     for layer in CONVS:
         stage = stage_of(layer)

@@ -12,7 +12,7 @@ from simprune.model.activations import ReLU
 from simprune.model.errors import InputError
 from simprune.trained.formats import masked, read_network
 from tests.oracle import kept_mask
-from tests.trained.networks import mlp
+from tests.trained.networks import cnn, mlp
 
 METHOD = GapMethod(restarts=8, steps=30, seed=3)
 
@@ -81,6 +81,16 @@ def test_the_digits_network_has_a_tight_budget():
     line = asked.alone(0)
     assert line.attained is not None
     assert 700 < line.certified[0] < line.attained[0] < 1.1 * line.certified[0]
+
+
+@pytest.mark.slow
+def test_convolutional_networks_have_a_budget():
+    network = cnn()
+    for line in Budget(network=network, epsilon=5.0, method=METHOD).lines():
+        at = network_gap(network, pruned_by(network, "magnitude", line.certified), method=METHOD)
+        assert at.lower <= at.upper == line.upper <= 5.0
+        if line.attained is not None:
+            assert network_gap(network, pruned_by(network, "magnitude", line.attained), method=METHOD).lower > 5.0
 
 
 def test_unfit_questions_are_refused():

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+import simprune
 from simprune.trained.formats import read_network, write_network
 from tests.cli.calls import call, told
-from tests.trained.networks import mlp
+from tests.trained.networks import cnn, mlp
 
 QUICK = ("--restarts", "4", "--steps", "10")
 
@@ -35,6 +36,24 @@ def test_prune_gap_and_budget_of_every_format(tmp_path, ending):
     result = call("budget", source, "--epsilon", "0.5", *QUICK)
     assert result.exit_code == 0, result.output
     assert "all, equal share" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".npz", ".safetensors", ".onnx"])
+def test_convolutional_networks_of_every_format(tmp_path, ending):
+    source, out = tmp_path / f"a{ending}", tmp_path / f"b{ending}"
+    write_network(source, cnn(last=2))
+    assert call("prune", source, "--alpha", "0.4", "-o", out).exit_code == 0
+    found = json.loads(call("gap", source, out, *QUICK, "--json").stdout)
+    assert 0.0 < found["lower"] <= found["upper"]
+    (tmp_path / "d.toml").write_text(
+        f"trials = 2\n[[networks]]\nfile = 'a{ending}'\n[[rules]]\nname = 'magnitude'\nalpha = 0.4\n"
+        "[estimators.ascent]\nrestarts = 4\nsteps = 10\n[estimators.spectral]\n"
+    )
+    results = tmp_path / "results"
+    assert call("run", tmp_path / "d.toml", "-o", results, "--backend", "reference", "--scheduler", "serial").exit_code == 0
+    stored = simprune.open_results(results)
+    assert stored.table(stored.points[0])["gap_upper"][0] >= found["lower"]
 
 
 @pytest.mark.slow
