@@ -23,7 +23,7 @@ def test_a_fixed_target_needs_its_own_weights():
 
 def test_a_fixed_target_has_the_widths_of_its_file():
     trained = trained_network((3, 4))
-    with pytest.raises(InputError, match=r"widths must be those of made up, \[3, 4\], got \[3, 5\]"):
+    with pytest.raises(InputError, match=r"those of made up, widths \[3, 4\], got \[3, 5\]"):
         ReferenceBackend().open(point((3, 5), trained=trained), TRIALS, trained)
 
 
