@@ -6,17 +6,23 @@ import numpy as np
 
 from simprune.backends.compile_cuda import ptx_of
 from simprune.backends.cuda_device import AbstractDevice, DeviceMemoryError
-from simprune.backends.cuda_kernels import KERNELS
+from simprune.backends.cuda_kernels import ARCHITECTURES, KERNELS
 from tests.ptx.machine import Machine
 
 CAPABILITY = (9, 0)
 
 
 @cache
+def compiled(name):
+    """PTX of a kernel of the table for every architecture."""
+    kernel = KERNELS[name]
+    return ptx_of(kernel.function, kernel.signature, ARCHITECTURES)
+
+
+@cache
 def machine(name):
     """The interpreter of one kernel."""
-    kernel = KERNELS[name]
-    return Machine(ptx_of(kernel.function, kernel.signature, [CAPABILITY])[CAPABILITY])
+    return Machine(compiled(name)[CAPABILITY])
 
 
 class InterpretedDevice(AbstractDevice):

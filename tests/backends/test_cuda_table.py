@@ -4,7 +4,6 @@ import ast
 import re
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,12 @@ import simprune
 
 pytest.importorskip("numba_cuda", reason="the packages of simprune[cuda] are not installed")
 
-from simprune.backends.compile_cuda import assemble, ptx_of
-from simprune.backends.cuda_kernels import ARCHITECTURES, KERNELS
+from simprune.backends.compile_cuda import assemble
+from simprune.backends.cuda_kernels import KERNELS
+from tests.backends.interpreted import compiled
 
 PACKAGE = Path(simprune.__file__).parent
 each_kernel = pytest.mark.parametrize("name", KERNELS)
-
-
-@cache
-def compiled(name):
-    kernel = KERNELS[name]
-    return ptx_of(kernel.function, kernel.signature, ARCHITECTURES)
 
 
 @pytest.mark.slow
