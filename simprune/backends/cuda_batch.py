@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from simprune.backends import cuda_selection
 from simprune.backends.base import Trials
-from simprune.backends.cpu_pruned import TOP_KEY
+from simprune.backends.cpu_pruned import TOP_KEY, CpuPruned
 from simprune.backends.cuda_device import AbstractDevice
 from simprune.backends.cuda_plan import layer_plan, mask_words
 from simprune.backends.cuda_scalars import factor_of
@@ -69,6 +69,7 @@ class CudaBatch:
         self._activation = (CODES[type(point.network.activation)], point.network.activation.parameter)
         bias = np.zeros(sum(widths[1:])) if trained is None else np.concatenate(trained.biases)
         self._bias = device.upload(bias.astype(self._dtype))
+        self._copied: tuple[CudaPruned, CpuPruned] | None = None
         self.weights, self._keys = self._sample()
 
     def _launch(self, name: str, grid: tuple[int, ...], *arguments: Any) -> None:
@@ -164,27 +165,33 @@ class CudaBatch:
             state[layer, :, cuda_selection.FINAL] = 1
         return self._device.upload(state)
 
+    def _on_host(self, pruned: CudaPruned) -> CpuPruned:
+        """Return the host's copy of the pruned entries; the last one is kept, since estimators follow one another."""
+        if self._copied is None or self._copied[0] is not pruned:
+            self._copied = (pruned, self._twin.pruned_by(self.masks(pruned)))
+        return self._copied[1]
+
     @cached_property
     def _twin(self) -> HostTwin:
         return HostTwin(self._point, self._trials, self._trained, self._device.download(self.weights))
 
     def layer_norms(self, pruned: CudaPruned) -> LayerNorms:
         """Return certified spectral norms, proved on the host from the device's own weights and masks."""
-        return self._twin.layer_norms(self._twin.pruned_by(self.masks(pruned)))
+        return self._twin.layer_norms(self._on_host(pruned))
 
     def linear_gap(self, pruned: CudaPruned) -> Doubles:
         """Return the certified gap of a linear network, proved on the host."""
-        return self._twin.linear_gap(self._twin.pruned_by(self.masks(pruned)))
+        return self._twin.linear_gap(self._on_host(pruned))
 
     def semidefinite_gap(
         self, pruned: CudaPruned, norms: LayerNorms, wanted: npt.NDArray[np.bool_], *, steps: int
     ) -> Doubles:
         """Return certified gaps of the semidefinite relaxation, proved on the host."""
-        return self._twin.semidefinite_gap(self._twin.pruned_by(self.masks(pruned)), norms, wanted, steps=steps)
+        return self._twin.semidefinite_gap(self._on_host(pruned), norms, wanted, steps=steps)
 
     def exact_gap(self, pruned: CudaPruned, floors: Doubles, *, tolerance: float, cells: int) -> tuple[Doubles, Array]:
         """Return certified gaps of the branch and bound and the best inputs, found on the host."""
-        return self._twin.exact_gap(self._twin.pruned_by(self.masks(pruned)), floors, tolerance=tolerance, cells=cells)
+        return self._twin.exact_gap(self._on_host(pruned), floors, tolerance=tolerance, cells=cells)
 
     def bias_norms(self) -> tuple[float, ...]:
         """Return upper bounds of the bias norms."""
