@@ -39,7 +39,6 @@ _TYPES = {
     "F8_E5M2": np.dtype("<u1"),
 }
 _NAMES = {np.dtype("<f4"): "F32", np.dtype("<f8"): "F64", np.dtype("?"): "BOOL"}
-_OPAQUE = ("F8_E4M3", "F8_E5M2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
