@@ -10,6 +10,7 @@ from typing import Any
 
 import dask
 from distributed import Client
+from distributed.utils import silence_logging_cmgr
 
 from simprune.design.cluster import Cluster
 from simprune.model.errors import InputError
@@ -20,6 +21,8 @@ from simprune.schedulers.spawning import ONE_THREAD
 
 LOGS = "logs"
 DEATH_SECONDS = 10
+# What Dask still has to say of closed connections comes a moment after its close.
+LAST_WORDS_SECONDS = 0.2
 POLL_SECONDS = 10.0
 VANISHED_SECONDS = 20.0
 MAX_STILLBORN = 3
@@ -53,6 +56,8 @@ class SlurmPool(Pool):
         self._logs = own / LOGS
         with ExitStack() as stack:
             stack.enter_context(dask.config.set(SLURM_SETTINGS))
+            stack.enter_context(silence_logging_cmgr(SILENT))
+            stack.callback(time.sleep, LAST_WORDS_SECONDS)
             keys = None if insecure_network else make_keys(own)
             stack.callback(remove_keys, own)
             self._cluster = _open(worker_options(cluster, own) | {"security": keys})
