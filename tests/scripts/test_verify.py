@@ -238,7 +238,7 @@ def test_checks_and_verdicts():
 def test_the_command_line(capsys, monkeypatch):
     main = module("verify_main")
     for arguments, told in (
-        (["norm"], "sections must be among norms, gaps, widths, exponents, order, offset, got norm"),
+        (["norm"], "sections must be among norms, gaps, widths, exponents, order, assumptions, offset, got norm"),
         (["--scale", "0"], "--scale must lie in (0, 100], got 0"),
         (["--largest", "64"], "--largest must be at least 128, got 64"),
         (["--workers", "0"], "--workers must be at least 1, got 0"),
