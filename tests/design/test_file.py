@@ -111,7 +111,9 @@ def test_every_template_loads(tmp_path, preset):
 
 def test_what_the_template_comments_out_loads_too(tmp_path):
     save_network(tmp_path / "network.npz")
-    text = re.sub(r"^# (\[\[networks\]\]|widths? =|input =|layers =|file =|activation =)", r"\1", PRESETS["sampled"], flags=re.M)
+    text = re.sub(
+        r"^# (\[\[networks\]\]|widths? =|input =|layers =|file =|activation =)", r"\1", PRESETS["sampled"], flags=re.M
+    )
     assert len(parse(text, tmp_path).points()) == (3 + 1 + 3 + 1) * 4
 
 
