@@ -12,7 +12,7 @@ import numba
 from numba import njit
 from numba.core import config
 
-from simprune.backends.linked import LinkedCompiler
+from simprune.backends.linked import KernelCompiler, LinkedCompiler
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -56,7 +56,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     before = settings.CACHE_DIR
     settings.CACHE_DIR = str(CACHE)
     try:
-        return njit(cache=True, **WITHOUT_ADDRESS, **OPTIONS)(function)
+        return njit(cache=True, pipeline_class=KernelCompiler, **WITHOUT_ADDRESS, **OPTIONS)(function)
     finally:
         settings.CACHE_DIR = before
 

@@ -1,4 +1,7 @@
-"""Compilation of functions that only kernels call, to code that is linked and nothing more.
+"""How Numba makes machine code of kernels and of the functions that only kernels call.
+
+All vector code is as wide as the processor allows: on Intel's with AVX-512 the compiler would stop at half the width, for
+the sake of clock rates of an earlier generation; random numbers, products and masks take 1.1 to 2.3 times as long then.
 
 Numba optimises every function that it compiles and makes machine code of it, then links it into its callers and does both
 again, at every level. What only kernels call never runs by itself: no machine code is made of it, and it is optimised
@@ -19,7 +22,30 @@ class _NoEnvironment:
         """Set nothing; kernels from the cache run without the environments of what they call as well."""
 
 
-class LinkedLibrary(JITCodeLibrary):
+WIDEST = '"prefer-vector-width"="512"'
+
+
+class WideLibrary(JITCodeLibrary):
+    """The code of one function, in vectors of the full width."""
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Add the code of ``ir_module``, each of its functions marked with the preferred width."""
+        for function in ir_module.functions:
+            if not function.is_declaration:
+                set.add(function.attributes, WIDEST)  # the set's own ``add`` knows no attributes of a processor
+        super().add_ir_module(ir_module)  # type: ignore[no-untyped-call]
+
+
+class KernelCompiler(Compiler):
+    """Numba's pipeline, with its output in a ``WideLibrary``."""
+
+    def __init__(self, typing_context: Any, target_context: Any, *args: Any) -> None:
+        super().__init__(typing_context, target_context, *args)  # type: ignore[no-untyped-call]
+        self.state.library = WideLibrary(target_context.codegen(), "kernel")  # type: ignore[no-untyped-call]
+        self.state.library.enable_object_caching()
+
+
+class LinkedLibrary(WideLibrary):
     """The code of one function with all that it calls, to be linked into a kernel."""
 
     @property
