@@ -61,13 +61,18 @@ def is_run() -> bool:
 
 
 def serve(cluster: Cluster, *, folder: Path) -> NoReturn:
-    """Be the scheduler or a worker until the run is over."""
+    """Be the scheduler or a worker until the run is over; a worker that comes too late for a short run ends well."""
     # The time limit of the job is a matter of the run, which stops cleanly; the runner ends itself by a SIGINT.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     own = meeting_place(folder)
     with dask.config.set(SETTINGS):
-        _join(cluster, own, _common_keys(own, make=_task_numbers()[0] == SCHEDULER))
+        keys = _common_keys(own, make=_task_numbers()[0] == SCHEDULER)
+        try:
+            _join(cluster, own, keys)
+        except (RuntimeError, OSError):
+            if has_keys(own):  # the run takes them away when it is over
+                raise
     raise SystemExit(0)
 
 

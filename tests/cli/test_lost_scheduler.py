@@ -16,7 +16,7 @@ from tests.schedulers.external import external_cluster
 @pytest.mark.slow
 def test_a_killed_scheduler_ends_with_75_and_the_command_goes_on(tmp_path):
     path, out = tmp_path / "long.toml", tmp_path / "results"
-    path.write_text(STUDY.replace("trials = 6", "trials = 4000").replace("width = [4, 6]", "width = 6"))
+    path.write_text(STUDY.replace("trials = 6", "trials = 20000").replace("width = [4, 6]", "width = 6"))
     with external_cluster(tmp_path) as external:
         arguments = ["run", str(path), "-o", str(out), "--backend", "reference", "--scheduler", external.address]
         with subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True) as process:
@@ -35,8 +35,8 @@ def test_a_killed_scheduler_ends_with_75_and_the_command_goes_on(tmp_path):
     assert "Traceback" not in rest
     stored = open_results(out)
     last_trial = max(stop for point in stored.points for _, stop in stored.completed(point))
-    assert 0 < last_trial < 4000
-    path.write_text(path.read_text().replace("trials = 4000", f"trials = {last_trial + 20}"))
+    assert 0 < last_trial < 20000
+    path.write_text(path.read_text().replace("trials = 20000", f"trials = {last_trial + 20}"))
     for folder in (out, tmp_path / "serial"):
         command = [*COMMAND, "run", str(path), "-o", str(folder), "--backend", "reference", "--scheduler", "serial"]
         assert subprocess.run(command, capture_output=True, check=False).returncode == 0
