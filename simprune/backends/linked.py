@@ -1,7 +1,7 @@
 """How Numba makes machine code of kernels and of the functions that only kernels call.
 
 All vector code is as wide as the processor allows: on Intel's with AVX-512 the compiler would stop at half the width, for
-the sake of clock rates of an earlier generation; random numbers, products and masks take 1.1 to 2.3 times as long then.
+the sake of clock rates of an earlier generation; random numbers take 1.6 to 2.4 times as long then (README, "Speed").
 
 Numba optimises every function that it compiles and makes machine code of it, then links it into its callers and does both
 again, at every level. What only kernels call never runs by itself: no machine code is made of it, and it is optimised
@@ -36,15 +36,6 @@ class WideLibrary(JITCodeLibrary):
         super().add_ir_module(ir_module)  # type: ignore[no-untyped-call]
 
 
-class KernelCompiler(Compiler):
-    """Numba's pipeline, with its output in a ``WideLibrary``."""
-
-    def __init__(self, typing_context: Any, target_context: Any, *args: Any) -> None:
-        super().__init__(typing_context, target_context, *args)  # type: ignore[no-untyped-call]
-        self.state.library = WideLibrary(target_context.codegen(), "kernel")  # type: ignore[no-untyped-call]
-        self.state.library.enable_object_caching()
-
-
 class LinkedLibrary(WideLibrary):
     """The code of one function with all that it calls, to be linked into a kernel."""
 
@@ -61,9 +52,19 @@ class LinkedLibrary(WideLibrary):
         self._finalized = True
 
 
-class LinkedCompiler(Compiler):
-    """Numba's pipeline, with its output in a ``LinkedLibrary``."""
+class KernelCompiler(Compiler):
+    """Numba's pipeline, with its output in a library of ours."""
+
+    library_class: type[WideLibrary] = WideLibrary
 
     def __init__(self, typing_context: Any, target_context: Any, *args: Any) -> None:
         super().__init__(typing_context, target_context, *args)  # type: ignore[no-untyped-call]
-        self.state.library = LinkedLibrary(target_context.codegen(), "linked")  # type: ignore[no-untyped-call]
+        name = self.library_class.__name__
+        self.state.library = self.library_class(target_context.codegen(), name)
+        self.state.library.enable_object_caching()
+
+
+class LinkedCompiler(KernelCompiler):
+    """The same for functions that only kernels call."""
+
+    library_class = LinkedLibrary

@@ -1,7 +1,6 @@
 """A whole study inside one SLURM job: the tasks of one srun are the scheduler, this run, and its workers."""
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -16,7 +15,7 @@ from distributed.core import Status
 from simprune.design.cluster import Cluster
 from simprune.model.errors import InputError
 from simprune.schedulers.jobqueue import jobqueue_class
-from simprune.schedulers.keys import FOLDER, has_keys, make_keys, read_keys
+from simprune.schedulers.keys import FOLDER, has_keys, make_keys, read_keys, remove_keys
 from simprune.schedulers.pool import SETTINGS, Pool
 from simprune.schedulers.slurm import PRELOAD
 from simprune.schedulers.spawning import SpawnGuard, nanny_class
@@ -24,6 +23,7 @@ from simprune.schedulers.spawning import SpawnGuard, nanny_class
 SCHEDULER, RUN = 0, 1
 MIN_TASKS = 3
 START_SECONDS = 300
+ADDRESS, OVER = "scheduler.json", "over"
 GuardedNanny: type[Any] = nanny_class(SpawnGuard())
 
 
@@ -51,8 +51,10 @@ class SrunPool(Pool):
         return self._n_workers
 
     def close(self) -> None:
+        (self._own / OVER).touch()  # stays: a task that comes later still looks here
         self.client.shutdown()
-        shutil.rmtree(self._own, ignore_errors=True)
+        remove_keys(self._own)
+        (self._own / ADDRESS).unlink(missing_ok=True)
 
 
 def is_run() -> bool:
@@ -67,11 +69,10 @@ def serve(cluster: Cluster, *, folder: Path) -> NoReturn:
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     own = meeting_place(folder)
     with dask.config.set(SETTINGS):
-        keys = _common_keys(own, make=_task_numbers()[0] == SCHEDULER)
         try:
-            _join(cluster, own, keys)
+            _join(cluster, own, _common_keys(own, make=_task_numbers()[0] == SCHEDULER))
         except (RuntimeError, OSError):
-            if has_keys(own):  # the run takes them away when it is over
+            if not (own / OVER).exists():
                 raise
     raise SystemExit(0)
 
@@ -98,6 +99,8 @@ def _common_keys(own: Path, *, make: bool) -> Any:
         return make_keys(own)
     end = time.monotonic() + START_SECONDS
     while not has_keys(own):
+        if (own / OVER).exists():
+            raise SystemExit(0)
         if time.monotonic() > end:
             raise InputError(f"the scheduler must put its keys into {own}, got nothing; is it on a shared file system?")
         time.sleep(0.2)
@@ -115,7 +118,7 @@ def _join(cluster: Cluster, own: Path, keys: Any) -> Any:
         "preload": [PRELOAD],
     }
     return jobqueue_class("SLURMRunner")(
-        scheduler_file=str(own / "scheduler.json"),
+        scheduler_file=str(own / ADDRESS),
         scheduler_options={**both, **quiet},
         worker_class=f"{__name__}.GuardedNanny",
         worker_options={**both, **quiet, **worker},

@@ -79,7 +79,7 @@ def test_one_job_with_a_scheduler_of_its_own_gives_them(slurm, study):
     assert "done: 200 rows computed" in output.read_text()
     assert "Traceback" not in output.read_text()
     assert rows(folder, study) == rows(study.parent / "serial", study)
-    assert list((folder / "cluster").iterdir()) == []
+    assert [path.name for path in (folder / "cluster").glob("*/*")] == ["over"]  # for tasks that come later
     assert submit(slurm, f"--output={output}2", str(study.parent / "job.sh")) == "COMPLETED"
     assert "nothing to do: all 200 rows" in (study.parent / "out2").read_text()
 
