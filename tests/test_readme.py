@@ -55,3 +55,19 @@ def test_the_format_is_shown_as_it_is_printed():
 @pytest.mark.parametrize("path", re.findall(r"`((?:data|scripts|simprune|tests)/[\w/.-]+)`", README))
 def test_paths_exist(path):
     assert (ROOT / path).exists()
+
+
+def test_the_fault_matrix_names_the_tests_that_show_its_rows():
+    named = {
+        (row, file)
+        for row, cells in re.findall(r"^\| ([A-Z]\d) \|(.*)$", README, flags=re.MULTILINE)
+        for file in re.findall(r"`(tests/[^`]*)`", cells)
+    }
+    marked = {
+        (row, str(path.relative_to(ROOT)))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for rows in re.findall(r"^@pytest\.mark\.fault\((.*)\)$", path.read_text(), flags=re.MULTILINE)
+        for row in re.findall(r"\w+", rows)
+    }
+    assert len({row for row, _ in named}) == 20
+    assert named == marked

@@ -68,6 +68,7 @@ def agrees(values: np.ndarray, ranks: np.ndarray, probes: np.ndarray, *, step: i
     return len(passes)
 
 
+@pytest.mark.fault("A1")
 @pytest.mark.parametrize("name", ARRAYS)
 @pytest.mark.parametrize("step", [997, 70_000])
 def test_ranks_and_counts_equal_those_of_a_sort(name: str, step: int) -> None:
@@ -170,6 +171,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.fault("A1")
 def test_memory_does_not_follow_the_rows() -> None:
     """160 MB of values in 20 levels: the process grows by less than 60 MiB, and is refused more than 120 MiB."""
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)

@@ -13,6 +13,7 @@ from tests.invariance.studies import bytes_of
 from tests.schedulers.external import external_cluster
 
 
+@pytest.mark.fault("D3")
 @pytest.mark.slow
 def test_a_killed_scheduler_ends_with_75_and_the_command_goes_on(tmp_path):
     path, out = tmp_path / "long.toml", tmp_path / "results"

@@ -30,17 +30,20 @@ def expected():
     return {name: rows(backend(), block_trials=STUDY.trials) for name, backend in BACKENDS.items()}
 
 
+@pytest.mark.fault("D8")
 @pytest.mark.parametrize("name", BACKENDS)
 @pytest.mark.parametrize(("block_trials", "threads"), [(1, 1), (7, 2), (None, 1)])
 def test_block_sizes_and_threads(expected, name, block_trials, threads):
     assert rows(BACKENDS[name](threads=threads), block_trials=block_trials) == expected[name]
 
 
+@pytest.mark.fault("D8")
 def test_processes(expected):
     with closing(DaskScheduler(workers=2)) as scheduler:
         assert rows(CpuBackend(), scheduler, block_trials=5) == expected["cpu"]
 
 
+@pytest.mark.fault("D8")
 def test_stopping_often(expected):
     store, stopped = MemoryStore(), 0
     while True:

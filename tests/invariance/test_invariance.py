@@ -37,17 +37,20 @@ def workers(request):
         yield scheduler
 
 
+@pytest.mark.fault("D8")
 @pytest.mark.parametrize("name", BACKENDS)
 @pytest.mark.parametrize(("block_trials", "threads"), [(1, 1), (7, 2), (64, 2), (None, 1)])
 def test_block_sizes_and_threads(expected, name, block_trials, threads):
     assert rows(BACKENDS[name](threads=threads), block_trials=block_trials) == expected[name]
 
 
+@pytest.mark.fault("D8")
 @pytest.mark.parametrize("name", BACKENDS)
 def test_processes(expected, workers, name):
     assert rows(BACKENDS[name](), workers, block_trials=9) == expected[name]
 
 
+@pytest.mark.fault("D8")
 @pytest.mark.parametrize("name", BACKENDS)
 def test_stopping_often_and_growing_the_design(expected, name):
     store = MemoryStore()

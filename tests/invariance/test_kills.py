@@ -83,6 +83,7 @@ def assert_complete_and_equal(folder, design):
         assert [store.completed(point) for point in design.points()] == [((0, design.trials),)] * len(design.points())
 
 
+@pytest.mark.fault("D1", "D2")
 @pytest.mark.slow
 def test_twenty_kills(tmp_path):
     chance, design = random.Random(20260101), whole_design(trials=TRIALS)

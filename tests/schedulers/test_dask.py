@@ -66,6 +66,7 @@ def test_alone_means_one_at_a_time(two_workers):
     assert taken == 6
 
 
+@pytest.mark.fault("D4")
 def test_bad_trials_are_reported_the_rest_completes_and_the_pool_recovers(two_workers, tmp_path):
     study, store, diary = design(trials=60, widths=(4,), alphas=(0.5,)), MemoryStore(), tmp_path / "diary"
     backend = HashBackend(kills=(7,), raises=(20,), hangs=(41,), seconds_per_trial=0.005, diary=str(diary))
@@ -83,6 +84,7 @@ def test_bad_trials_are_reported_the_rest_completes_and_the_pool_recovers(two_wo
     assert_same_rows(store, study)
 
 
+@pytest.mark.fault("D1")
 def test_killed_workers_cost_nothing_but_time(two_workers):
     study, store = design(trials=150), MemoryStore()
     killed = []
@@ -127,6 +129,7 @@ def tell_environment(block):
     raise LookupError(" ".join(os.environ[name] for name in names) + f" {ignored}")
 
 
+@pytest.mark.fault("X2")
 def test_everything_listens_on_loopback_only(two_workers):
     assert run(design(trials=1), backend=HashBackend(), scheduler=two_workers, store=MemoryStore()).complete
     assert wait_until(lambda: len(workers_of(os.getpid())) == 2, 20)
@@ -220,6 +223,7 @@ def test_a_script_needs_no_main_guard_and_leaves_nothing_behind(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["study.py"]
 
 
+@pytest.mark.fault("D2")
 def test_workers_end_with_a_killed_driver(tmp_path):
     process = start(tmp_path, hang=0)
     assert wait_until(lambda: len(workers_of(process.pid)) == 2, 20)
@@ -257,6 +261,7 @@ def test_an_encrypted_scheduler_needs_its_certificates(tmp_path):
     assert_same_rows(store, study)
 
 
+@pytest.mark.fault("D3")
 def test_a_killed_scheduler_ends_the_run_in_one_sentence_and_the_next_run_completes(tmp_path, monkeypatch):
     study, store = design(trials=100), MemoryStore()
     with external_cluster(tmp_path) as external:

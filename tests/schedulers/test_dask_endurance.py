@@ -21,6 +21,7 @@ from tests.engine.test_loop import assert_same_rows
 MIB = 1 << 20
 
 
+@pytest.mark.fault("D7")
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_driver_memory_does_not_grow_with_the_number_of_blocks():
@@ -57,6 +58,7 @@ class Hog(HashBackend):
         return HashBackend.run(self, block)
 
 
+@pytest.mark.fault("D6")
 @pytest.mark.slow
 def test_a_block_that_wants_too_much_memory_is_reported(monkeypatch):
     monkeypatch.setattr(pool, "MEMORY_SHARE", 2 * 500 * MIB / pool.MEMORY_LIMIT)

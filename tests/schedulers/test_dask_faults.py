@@ -37,6 +37,7 @@ class Holder(HashBackend):
         return HashBackend.run(self, block)
 
 
+@pytest.mark.fault("D4")
 def test_a_block_that_holds_its_interpreter_is_killed_reported_and_the_pool_is_whole_again():
     study, store = design(trials=12, widths=(4,), alphas=(0.5,)), MemoryStore()
     with contextlib.closing(DaskScheduler(workers=2, deadline=5.0)) as scheduler:
@@ -64,6 +65,7 @@ def computations(diary):
     return {block: lines.count(block) for block in set(lines)}
 
 
+@pytest.mark.fault("D5")
 def test_a_stopped_worker_is_given_up_and_what_it_still_computes_is_stored_once(tmp_path):
     study, diary, release = design(trials=400, widths=(4,)), tmp_path / "diary", tmp_path / "release"
     backend = SlowUntil(release=str(release), diary=str(diary))

@@ -1,3 +1,4 @@
+import psutil
 import pytest
 
 from simprune.design.block import Block
@@ -36,3 +37,12 @@ def test_an_input_error_is_raised():
 
     with pytest.raises(InputError, match="mend this"):
         list(SerialScheduler().map(compute, blocks(1)))
+
+
+@pytest.mark.fault("X2")
+def test_nothing_listens_anywhere():
+    before = set(psutil.Process().net_connections(kind="inet"))
+    during = []
+    for _ in SerialScheduler().map(HashBackend().run, blocks(2)):
+        during += psutil.Process().net_connections(kind="inet")
+    assert set(during) <= before

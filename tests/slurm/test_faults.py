@@ -43,6 +43,7 @@ def wait_for_replacement(slurm, folder, gone):
     print(f"{gone} replaced after {time.monotonic() - begun:.1f} s")
 
 
+@pytest.mark.fault("C1")
 def test_driver_jobs_and_nodes_die_and_nothing_is_lost(slurm, tmp_path, campaign):
     folder = tmp_path / "results"
     process = campaign()
@@ -74,6 +75,7 @@ def test_driver_jobs_and_nodes_die_and_nothing_is_lost(slurm, tmp_path, campaign
     assert [path.name for path in (folder / "cluster").iterdir()] == ["logs"]
 
 
+@pytest.mark.fault("C1")
 def test_workers_end_before_their_time_is_up_and_others_follow(slurm, tmp_path, campaign):
     folder = tmp_path / "results"
     process = campaign("00:01:00")

@@ -51,6 +51,7 @@ class Glutton(HashBackend):
         return HashBackend.run(self, block)
 
 
+@pytest.mark.fault("C1")
 def test_a_job_out_of_memory_costs_its_block_alone(strict_slurm, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     study, store = design(trials=12, widths=(4,), alphas=(0.5,)), MemoryStore()

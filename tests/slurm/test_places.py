@@ -43,6 +43,7 @@ def rows(folder, study):
     return bytes_of(results.table, load_design(study))
 
 
+@pytest.mark.fault("D8")
 def test_jobs_give_the_rows_of_a_serial_run(slurm, study):
     folder = study.parent / "slurm"
     command = [
@@ -84,6 +85,7 @@ def test_one_job_with_a_scheduler_of_its_own_gives_them(slurm, study):
     assert "nothing to do: all 200 rows" in (study.parent / "out2").read_text()
 
 
+@pytest.mark.fault("C1")
 def test_a_job_whose_time_is_up_stops_cleanly(slurm, study):
     study.write_text(study.read_text().replace("trials = 25", "trials = 100000"))
     folder, output = study.parent / "job", study.parent / "out"
@@ -98,6 +100,7 @@ def test_a_job_whose_time_is_up_stops_cleanly(slurm, study):
     assert int(told) == sum(stop - first for point in results.points for first, stop in results.completed(point)) > 0
 
 
+@pytest.mark.fault("C2")
 def test_a_job_array_without_a_scheduler_gives_them_when_merged(slurm, study):
     folder = study.parent / "array"
     script = call("job-script", "slurm", study, *REFERENCE, "-o", folder, "--array", "3").stdout
@@ -142,6 +145,7 @@ def listening(processes):
     return found
 
 
+@pytest.mark.fault("C2")
 def test_connections_are_encrypted_and_nobody_else_gets_in(slurm, tmp_path, campaign):
     folder, process = tmp_path / "results", campaign()
     wait_for_rows(folder, 10, process)

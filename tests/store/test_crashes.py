@@ -41,6 +41,7 @@ def assert_recovers(folder: Path, acknowledged: set[int], *, quarantined: int) -
     assert not list(folder.rglob(".tmp-*"))
 
 
+@pytest.mark.fault("S1")
 def test_killed_at_every_call(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "tests.store.crashing", str(tmp_path)], cwd=ROOT, check=True, timeout=300)
     places = sorted(tmp_path.iterdir())
@@ -78,6 +79,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, n: int, number: int) -> 
     return failed
 
 
+@pytest.mark.fault("S2")
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("name", CALLS)
 def test_an_error_at_every_call(tmp_path: Path, name: str, number: int) -> None:
@@ -101,6 +103,7 @@ def test_an_error_at_every_call(tmp_path: Path, name: str, number: int) -> None:
     assert n > 1
 
 
+@pytest.mark.fault("S2")
 def test_after_an_error_the_same_store_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point = POINTS[0]
     with FolderStore.open(tmp_path / "r", a_design(*POINTS), provenance={}) as store:

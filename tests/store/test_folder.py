@@ -117,6 +117,7 @@ def test_a_closed_store_takes_no_rows(folder: Path) -> None:
     store.close()
 
 
+@pytest.mark.fault("S5")
 def test_a_second_writer_is_refused_and_told_who_writes(folder: Path) -> None:
     with opened(folder), pytest.raises(StoreError, match=f"one writer, but process {os.getpid()} on .* is writing"):
         opened(folder)
@@ -135,6 +136,7 @@ def test_another_machine_or_backend_is_written_down_once(folder: Path) -> None:
     assert [p["backend"] for p in json.loads((folder / "run.json").read_bytes())["provenance"]["continued"]] == ["cpu"]
 
 
+@pytest.mark.fault("S5")
 @pytest.mark.parametrize(
     ("other", "words"),
     [
@@ -156,6 +158,7 @@ def test_more_points_are_another_design(folder: Path) -> None:
         opened(folder, a_design(POINT, a_point(alpha=0.4)))
 
 
+@pytest.mark.fault("S5")
 def test_a_newer_format_is_refused(folder: Path) -> None:
     told = json.loads((folder / "run.json").read_bytes())
     (folder / "run.json").write_text(json.dumps(told | {"format_version": "2.0"}))
@@ -203,6 +206,7 @@ def test_rows_of_a_point_outside_the_design_are_refused(folder: Path) -> None:
         store.append([a_batch(a_point(seed=9), 0, 1)])
 
 
+@pytest.mark.fault("S4")
 def test_a_damaged_segment_is_named_set_aside_and_asked_for_again(folder: Path) -> None:
     path = folder / "segments" / "seg-000000000001.h5"
     damaged = bytearray(path.read_bytes())
@@ -224,6 +228,7 @@ def test_a_damaged_segment_is_named_set_aside_and_asked_for_again(folder: Path) 
         assert store.quarantined == ()
 
 
+@pytest.mark.fault("S4")
 def test_hundreds_of_flips_and_cuts_are_never_silent(folder: Path) -> None:
     path = folder / "segments" / "seg-000000000002.h5"
     good = path.read_bytes()

@@ -89,6 +89,7 @@ def cases(good: Path, place: Path, random: np.random.Generator) -> list[Path]:
     return paths
 
 
+@pytest.mark.fault("X1")
 @pytest.mark.slow
 def test_fuzzed_results_are_refused_by_name_or_read_right(good: Path, tmp_path: Path) -> None:
     intact, folder = looked_at([good / "packed.h5", good / "results"])

@@ -176,6 +176,7 @@ EVIL: list[tuple[Callable[[h5py.File], None], str]] = [
 ]
 
 
+@pytest.mark.fault("X1")
 def test_hostile_packed_files_are_refused_soon_and_in_little_memory(good: Path, tmp_path: Path) -> None:
     shutil.copy(good.with_name("secret.h5"), tmp_path / "secret.h5")
     paths = [tmp_path / f"{spoil.__name__}.h5" for spoil, _ in EVIL]

@@ -103,6 +103,7 @@ FOLDERS: list[tuple[Callable[[Path], None], str]] = [
 ]
 
 
+@pytest.mark.fault("X1")
 def test_hostile_folders_are_refused_soon_and_in_little_memory(good: Path, tmp_path: Path) -> None:
     places = [tmp_path / spoil.__name__ / "results" for spoil, _ in FOLDERS]
     for place, (spoil, _) in zip(places, FOLDERS, strict=True):

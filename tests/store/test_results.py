@@ -186,6 +186,7 @@ with FolderStore.open(sys.argv[1], a_design(a_point()), provenance={}) as store:
 """
 
 
+@pytest.mark.fault("S6")
 def test_a_hundred_looks_at_a_growing_folder(tmp_path: Path) -> None:
     point, seen, growths = a_point(), 0, 0
     command = [sys.executable, "-c", WRITER, str(tmp_path / "r")]

@@ -82,6 +82,7 @@ def test_any_truncation_or_extension_is_noticed(segment: Path) -> None:
             read_entries(segment)
 
 
+@pytest.mark.fault("S4")
 @pytest.mark.slow
 def test_fifteen_hundred_flips_and_all_lengths_are_noticed(segment: Path) -> None:
     good = segment.read_bytes()

@@ -48,6 +48,7 @@ def end_of(place: Path) -> int:
     return code
 
 
+@pytest.mark.fault("S1", "S2")
 @pytest.mark.parametrize(("kind", "least"), [("new", 14), ("begun", 12)])
 def test_every_call_of_commit_and_resume(tmp_path: Path, kind: str, least: int) -> None:
     places = places_of(kind, tmp_path)
@@ -62,6 +63,7 @@ def test_every_call_of_commit_and_resume(tmp_path: Path, kind: str, least: int) 
     assert {-signal.SIGKILL, IO_ERROR} <= ends
 
 
+@pytest.mark.fault("S1", "S2")
 def test_every_call_of_pack(tmp_path: Path) -> None:
     places = places_of("pack", tmp_path)
     assert len(places) >= 60

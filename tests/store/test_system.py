@@ -80,6 +80,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.fault("S2")
 def test_a_full_disk_ends_in_one_sentence_and_keeps_what_was_committed(small_disk: Path) -> None:
     folder = small_disk / "results"
     ballast = small_disk / "ballast"
@@ -97,6 +98,7 @@ def test_a_full_disk_ends_in_one_sentence_and_keeps_what_was_committed(small_dis
     assert_holds(folder, acknowledged(again.stdout))
 
 
+@pytest.mark.fault("S2")
 def test_a_full_disk_ends_packing_in_one_sentence(small_disk: Path, tmp_path: Path) -> None:
     with FolderStore.open(tmp_path / "r", a_design(POINT), provenance={}) as store:
         store.append([a_quick_batch(POINT, 0, 30_000)])
@@ -113,6 +115,7 @@ def test_a_full_disk_ends_packing_in_one_sentence(small_disk: Path, tmp_path: Pa
     assert equal(open_results(tmp_path / "packed.h5").table(POINT), a_quick_batch(POINT, 0, 30_000))
 
 
+@pytest.mark.fault("S2")
 def test_a_limit_on_file_sizes_ends_in_one_sentence(tmp_path: Path) -> None:
     command = writer(tmp_path / "r", step=100, limit=100_000)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
@@ -147,6 +150,7 @@ def unwritable() -> Iterator[Path]:
     shutil.rmtree(base)
 
 
+@pytest.mark.fault("S5")
 def test_a_folder_without_rights_is_refused_and_still_readable(unwritable: Path) -> None:
     before = sorted(unwritable.rglob("*"))
     with pytest.raises(StoreError, match="you must be allowed to write there"):
@@ -157,11 +161,12 @@ def test_a_folder_without_rights_is_refused_and_still_readable(unwritable: Path)
     assert equal(open_results(unwritable / "results", trusted=True).table(POINT), a_quick_batch(POINT, 0, 10))
 
 
+@pytest.mark.fault("S7")
 @pytest.mark.slow
-def test_killed_twenty_times_at_random(tmp_path: Path) -> None:
+def test_killed_fifty_times_at_random(tmp_path: Path) -> None:
     random = np.random.default_rng(4)
     n_acknowledged = 0
-    for _ in range(20):
+    for _ in range(50):
         with subprocess.Popen(writer(tmp_path / "r", step=20), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             first = process.stdout.readline()
@@ -172,6 +177,7 @@ def test_killed_twenty_times_at_random(tmp_path: Path) -> None:
     assert n_acknowledged >= 400
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.slow
 def test_the_system_is_asked_in_the_right_order(tmp_path: Path) -> None:
     """write < fsync(file) < link < unlink < fsync(folder) < acknowledgement, for every commit."""

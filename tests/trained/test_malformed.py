@@ -239,6 +239,7 @@ FILES = {
 }
 
 
+@pytest.mark.fault("X1")
 @pytest.mark.parametrize("name", FILES)
 def test_a_malformed_file_is_told_in_one_sentence(tmp_path, name):
     file, image, sentence = FILES[name]
@@ -300,6 +301,7 @@ def fuzzed(tmp_path):
     return paths
 
 
+@pytest.mark.fault("X1")
 @pytest.mark.slow
 def test_hostile_files_cost_neither_memory_nor_time(tmp_path):
     paths = fuzzed(tmp_path)
