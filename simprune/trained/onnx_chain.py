@@ -11,7 +11,8 @@ from simprune.model.layers import Shape
 from simprune.trained.chain_builder import ChainBuilder
 from simprune.trained.network import TrainedNetwork
 from simprune.trained.onnx_file import OnnxFile, node_label, open_onnx
-from simprune.trained.onnx_operators import OPERATORS, Current, WeightSource
+from simprune.trained.onnx_node import Current, WeightSource
+from simprune.trained.onnx_operators import OPERATORS
 
 MAX_INPUTS = 1 << 24
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,77 +19,25 @@ from simprune.model.layers import (
     GlobalMaxPool,
     MaxPool,
 )
-from simprune.trained.chain_builder import ChainBuilder
-from simprune.trained.onnx_file import OnnxFile
+from simprune.trained.onnx_node import (
+    Current,
+    WeightSource,
+    attribute,
+    check_first,
+    constant,
+    floats,
+    image_shape,
+    needed,
+    padding,
+    pair,
+)
 
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightSource:
-    """The tensor that holds a layer's weights, and whether it holds them transposed."""
-
-    tensor: str
-    transposed: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Current:
-    """Where the walk along the chain stands: the value computed last, and what was built so far.
-
-    ``is_signal``: images are one-dimensional signals, which have no axis for rows in the file.
-    """
-
-    builder: ChainBuilder
-    file: OnnxFile
-    value: str
-    batched: bool
-    is_signal: bool
-    visited: list[Any] = field(default_factory=list)
-    sources: list[WeightSource] = field(default_factory=list)
-
-
-def attribute(node: Any, name: str, default: Any) -> Any:
-    """Return the float, whole number, text or list of whole numbers of a node's attribute, of the kind of ``default``."""
-    kinds = {float: (1, "f"), int: (2, "i"), str: (3, "s"), list: (7, "ints")}
-    kind, place = kinds[type(default)]
-    for found in node.attribute:
-        if found.name == name:
-            if found.type != kind:
-                raise InputError(f"its attribute {name} must be of another kind: one like {default}")
-            value = getattr(found, place)
-            return value.decode(errors="replace") if kind == 3 else list(value) if kind == 7 else value
-    return default
-
-
-def constant(node: Any, current: Current, at: int) -> Array | None:
-    """Return a stored operand of a node, None if it is left out."""
-    if len(node.input) <= at or not node.input[at]:
-        return None
-    name = node.input[at]
-    if name not in current.file.tensors:
-        raise InputError(f"its operand '{name}' must be a stored tensor")
-    return current.file.array(name)
-
-
-def needed(node: Any, current: Current, at: int) -> Array:
-    """Return a stored operand that must be there."""
-    found = constant(node, current, at)
-    if found is None:
-        raise InputError(f"it must have at least {at + 1} operands, got {len(node.input)}")
-    return found
-
-
-def floats(array: Array) -> Array:
-    """Refuse weights that are no floating-point numbers."""
-    if array.dtype.kind != "f":
-        raise InputError(f"its weights must be floats, got {array.dtype}")
-    return array
-
-
 def gemm(node: Any, current: Current) -> None:
     """alpha x B + beta C with stored B and C."""
-    _first(node, current)
+    check_first(node, current)
     if attribute(node, "transA", 0):
         raise InputError("transA must be 0")
     transposed = not attribute(node, "transB", 0)
@@ -130,21 +77,21 @@ def _dense(
 
 def conv(node: Any, current: Current) -> None:
     """A convolution with equal padding on both sides."""
-    _first(node, current)
+    check_first(node, current)
     weight = floats(needed(node, current, 1))
     if weight.ndim == 3:
         weight = weight[:, :, None, :]
     if weight.ndim != 4 or len(current.builder.shape) != 3:
         raise InputError(f"its kernel must have 3 or 4 axes and its input channels, got shape {list(weight.shape)}")
     shape = current.builder.shape
-    kernel, stride = (weight.shape[2], weight.shape[3]), _pair(attribute(node, "strides", [1, 1]))
+    kernel, stride = (weight.shape[2], weight.shape[3]), pair(attribute(node, "strides", [1, 1]))
     if any(d != 1 for d in attribute(node, "dilations", [1])):
         raise InputError("dilations must be 1")
     layer = Conv2d(
         channels=weight.shape[0],
         kernel=kernel,
         stride=stride,
-        padding=_padding(node, shape[1:], kernel, stride),
+        padding=padding(node, shape[1:], kernel, stride),
         groups=int(attribute(node, "group", 1)),
     )
     bias = constant(node, current, 2)
@@ -154,7 +101,7 @@ def conv(node: Any, current: Current) -> None:
 
 def batch_normalisation(node: Any, current: Current) -> None:
     """Gamma (x - mean) / sqrt(variance + epsilon) + beta, in float64."""
-    _first(node, current)
+    check_first(node, current)
     if attribute(node, "training_mode", 0):
         raise InputError("training_mode must be 0")
     gamma, beta, mean, variance = (needed(node, current, at).astype(np.float64) for at in range(1, 5))
@@ -190,7 +137,7 @@ def arithmetic(node: Any, current: Current) -> None:
 
 def activation(node: Any, current: Current) -> None:
     """Relu, LeakyRelu, Tanh or Sigmoid."""
-    _first(node, current)
+    check_first(node, current)
     if node.op_type == "LeakyRelu":
         current.builder.activation(LeakyReLU(slope=float(attribute(node, "alpha", float(np.float32(0.01))))))
     else:
@@ -200,12 +147,12 @@ def activation(node: Any, current: Current) -> None:
 
 def pool(node: Any, current: Current) -> None:
     """MaxPool and AveragePool without padding and dilation."""
-    _first(node, current)
-    shape = _image(current)
+    check_first(node, current)
+    shape = image_shape(current)
     size = attribute(node, "kernel_shape", [])
-    kernel = _pair(size, fill=1)
-    stride = _pair(attribute(node, "strides", [1] * len(size)), fill=1)
-    if any(_padding(node, shape[1:], kernel, stride)) or any(d != 1 for d in attribute(node, "dilations", [1])):
+    kernel = pair(size, fill=1)
+    stride = pair(attribute(node, "strides", [1] * len(size)), fill=1)
+    if any(padding(node, shape[1:], kernel, stride)) or any(d != 1 for d in attribute(node, "dilations", [1])):
         raise InputError("pooling must have no padding and no dilation")
     if attribute(node, "ceil_mode", 0) and any((n - k) % s for n, k, s in zip(shape[1:], kernel, stride, strict=True)):
         raise InputError("ceil_mode must be 0 where windows do not fit")
@@ -215,8 +162,8 @@ def pool(node: Any, current: Current) -> None:
 
 def global_pool(node: Any, current: Current) -> None:
     """GlobalAveragePool and GlobalMaxPool, and ReduceMean and ReduceMax over rows and columns."""
-    _first(node, current)
-    _image(current)
+    check_first(node, current)
+    image_shape(current)
     layer: AbstractLayer = GlobalMaxPool() if node.op_type.endswith(("MaxPool", "Max")) else GlobalAveragePool()
     flat = False
     if node.op_type.startswith("Reduce"):
@@ -233,7 +180,7 @@ def global_pool(node: Any, current: Current) -> None:
 
 def flatten(node: Any, current: Current) -> None:
     """Flatten behind the batch axis."""
-    _first(node, current)
+    check_first(node, current)
     axis = int(attribute(node, "axis", 1))
     if axis != 1 or not current.batched:
         raise InputError(f"axis must be 1, behind the batch axis, got {axis}")
@@ -243,7 +190,7 @@ def flatten(node: Any, current: Current) -> None:
 
 def reshape(node: Any, current: Current) -> None:
     """Reshape that flattens, changes nothing, or makes an image of the input."""
-    _first(node, current)
+    check_first(node, current)
     wanted = [int(n) for n in needed(node, current, 1).ravel().tolist()]
     shape = current.builder.shape
     size, own = math.prod(shape), wanted[1:] if current.batched else wanted
@@ -264,7 +211,7 @@ def reshape(node: Any, current: Current) -> None:
 
 def unchanged(node: Any, current: Current) -> None:
     """Identity, and Dropout at inference."""
-    _first(node, current)
+    check_first(node, current)
     if node.op_type == "Dropout" and (mode := constant(node, current, 2)) is not None and mode.any():
         raise InputError("training_mode must be false")
 
@@ -282,37 +229,6 @@ OPERATORS: Mapping[str, Callable[[Any, Current], None]] = {
     "Reshape": reshape,
     **dict.fromkeys(("Identity", "Dropout"), unchanged),
 }
-
-
-def _first(node: Any, current: Current) -> None:
-    if not node.input or node.input[0] != current.value:
-        raise InputError(f"its first operand must be '{current.value}', the value before it")
-
-
-def _image(current: Current) -> tuple[int, ...]:
-    if len(current.builder.shape) != 3:
-        raise InputError(f"its input must be an image [channels, height, width], got {list(current.builder.shape)}")
-    return current.builder.shape
-
-
-def _pair(values: list[int], *, fill: int = 1) -> tuple[int, int]:
-    if len(values) not in (1, 2):
-        raise InputError(f"sizes must be given for rows and columns, got {values}")
-    return (fill, int(values[0])) if len(values) == 1 else (int(values[0]), int(values[1]))
-
-
-def _padding(node: Any, sizes: tuple[int, ...], kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[int, int]:
-    mode = attribute(node, "auto_pad", "NOTSET")
-    if mode in ("SAME_UPPER", "SAME_LOWER"):
-        total = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(sizes, kernel, stride, strict=True)]
-        if any(t % 2 for t in total):
-            raise InputError("padding must be equal on both sides")
-        return total[0] // 2, total[1] // 2
-    pads = [int(p) for p in attribute(node, "pads", [0, 0, 0, 0])] if mode == "NOTSET" else [0, 0, 0, 0]
-    pads = [0, pads[0], 0, pads[1]] if len(pads) == 2 else pads
-    if len(pads) != 4 or pads[:2] != pads[2:]:
-        raise InputError(f"padding must be equal on both sides, got {pads}")
-    return pads[0], pads[1]
 
 
 def _spread(array: Array, shape: tuple[int, ...]) -> Array:
