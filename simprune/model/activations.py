@@ -196,16 +196,39 @@ class Tanh(AbstractActivation):
         return 1.0 - t * t
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sigmoid(AbstractActivation):
-    """s(z) = 1 / (1 + exp(-z)); Lipschitz 1/4, and 1/2 at 0."""
+class AbstractSigmoid(AbstractActivation):
+    """s(z) = 1 / (1 + exp(-z)) up to a constant; Lipschitz 1/4."""
 
-    name: ClassVar[str] = "sigmoid"
+    __slots__ = ()
     nondecreasing: ClassVar[bool] = True
 
     @property
     def lipschitz(self) -> float:
         return 0.25
+
+    @property
+    def curvature(self) -> float:
+        return 0.09622504486493764
+
+    @property
+    def third_bound(self) -> float:
+        return 0.125
+
+    @staticmethod
+    def difference(z: float, dz: float, parameter: float) -> float:
+        return 0.5 * tanh(0.5 * dz) * (1.0 - tanh(0.5 * z) * tanh(0.5 * (z + dz)))
+
+    @staticmethod
+    def derivative(z: float, parameter: float) -> float:
+        t = tanh(0.5 * z)
+        return 0.25 * (1.0 - t * t)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sigmoid(AbstractSigmoid):
+    """s(z) = 1 / (1 + exp(-z)); 1/2 at 0."""
+
+    name: ClassVar[str] = "sigmoid"
 
     @property
     def value_at_zero(self) -> float:
@@ -215,63 +238,24 @@ class Sigmoid(AbstractActivation):
     def bound(self) -> float:
         return 1.0
 
-    @property
-    def curvature(self) -> float:
-        return 0.09622504486493764
-
-    @property
-    def third_bound(self) -> float:
-        return 0.125
-
     @staticmethod
     def scalar(z: float, parameter: float) -> float:
         return 0.5 + 0.5 * tanh(0.5 * z)
 
-    @staticmethod
-    def difference(z: float, dz: float, parameter: float) -> float:
-        return 0.5 * tanh(0.5 * dz) * (1.0 - tanh(0.5 * z) * tanh(0.5 * (z + dz)))
-
-    @staticmethod
-    def derivative(z: float, parameter: float) -> float:
-        t = tanh(0.5 * z)
-        return 0.25 * (1.0 - t * t)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CentredSigmoid(AbstractActivation):
+class CentredSigmoid(AbstractSigmoid):
     """s(z) = 1 / (1 + exp(-z)) - 1/2: the sigmoid with value 0 at 0, as the theorem needs."""
 
     name: ClassVar[str] = "centred_sigmoid"
-    nondecreasing: ClassVar[bool] = True
-
-    @property
-    def lipschitz(self) -> float:
-        return 0.25
 
     @property
     def bound(self) -> float:
         return 0.5
 
-    @property
-    def curvature(self) -> float:
-        return 0.09622504486493764
-
-    @property
-    def third_bound(self) -> float:
-        return 0.125
-
     @staticmethod
     def scalar(z: float, parameter: float) -> float:
         return 0.5 * tanh(0.5 * z)
-
-    @staticmethod
-    def difference(z: float, dz: float, parameter: float) -> float:
-        return 0.5 * tanh(0.5 * dz) * (1.0 - tanh(0.5 * z) * tanh(0.5 * (z + dz)))
-
-    @staticmethod
-    def derivative(z: float, parameter: float) -> float:
-        t = tanh(0.5 * z)
-        return 0.25 * (1.0 - t * t)
 
 
 ACTIVATIONS: tuple[type[AbstractActivation], ...] = (Identity, ReLU, LeakyReLU, Tanh, Sigmoid, CentredSigmoid)
