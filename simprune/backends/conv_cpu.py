@@ -11,6 +11,7 @@ import numpy.typing as npt
 from simprune.backends import batch, certificates, conv_passes
 from simprune.backends.base import HostColumns, Trial, Trials
 from simprune.backends.conv_certificates import conv_norms
+from simprune.backends.conv_linear import is_written_out, linear_gaps
 from simprune.backends.conv_plan import layer_plan
 from simprune.backends.conv_sampling import LayerSample, PrunedLayer, mask_keys, prune_layer, sampled_layer, trained_layer
 from simprune.backends.conv_walk import Values, Walk
@@ -141,8 +142,10 @@ class ConvOps(HostColumns):
         return np.stack([conv_norms(sample.plan, sample.weights, layer.entries, kind) for sample, layer in pairs], axis=1)
 
     def linear_gap(self, pruned: ConvPruned) -> Doubles:
-        """Return no bound: the telescoped one stands."""
-        return np.full(self.n_trials, np.inf)
+        """Return certified upper bounds of ||f - F|| for linear networks, none where its matrix would be too large."""
+        if not is_written_out(self.network):
+            return np.full(self.n_trials, np.inf)
+        return linear_gaps(self.network, [sample.weights for sample in self.samples], pruned.layers)
 
     def semidefinite_gap(
         self, pruned: ConvPruned, norms: LayerNorms, wanted: npt.NDArray[np.bool_], *, steps: int
