@@ -4,29 +4,48 @@ Images are ``[n_trials, channels * height * width, columns]``, weights ``[n_tria
 ``[n_trials, rows + 1]``, columns, values ``[n_trials, room]``): compressed rows of -Delta, for an adjoint in its own order.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from simprune.backends.compile import kernel
-from simprune.backends.conv_products import add_correlation, correlate, fold, pad, padded_size, scaled_offsets
+from simprune.backends.conv_plan import Packed, n_padded
+from simprune.backends.conv_products import add_correlation, correlate, fold, pad, scaled_offsets
+from simprune.backends.conv_scratch import scratch
 from simprune.backends.elementwise import activate, activate_difference, pull_back, pull_back_pair
 from simprune.backends.pair import column_norms, normalised
 
+Array = npt.NDArray[Any]
+
+
+def correlate_all(plan: Packed, weights: Array, x: Array, out: Array) -> None:
+    """out = correlation of every trial's image with its dense weights."""
+    _correlate_all(plan, weights, x, _padded(plan, x), out)
+
+
+def add_correlation_all(plan: Packed, entries: tuple[Array, Array, Array], x: Array, out: Array) -> None:
+    """out += correlation of every trial's image with its sparse weights."""
+    _add_correlation_all(plan, entries, x, _padded(plan, x), out)
+
+
+def _padded(plan: Packed, x: Array) -> Array:
+    return scratch(n_padded(plan[0]) * x.shape[2], x.dtype)
+
 
 @kernel
-def correlate_all(plan, weights, x, out):
-    """out = correlation of every trial's image with its dense weights."""
+def _correlate_all(plan, weights, x, padded, out):
     n = x.shape[2]
-    padded, offsets = np.empty(padded_size(plan) * n, x.dtype), scaled_offsets(plan, n)
+    offsets = scaled_offsets(plan, n)
     for t in range(x.shape[0]):
         pad(plan, x[t], padded)
         correlate(plan, weights[t], offsets, padded, out[t].reshape(-1), n)
 
 
 @kernel
-def add_correlation_all(plan, entries, x, out):
-    """out += correlation of every trial's image with its sparse weights."""
+def _add_correlation_all(plan, entries, x, padded, out):
     n = x.shape[2]
-    padded, offsets = np.empty(padded_size(plan) * n, x.dtype), scaled_offsets(plan, n)
+    offsets = scaled_offsets(plan, n)
     starts, columns, values = entries
     for t in range(x.shape[0]):
         pad(plan, x[t], padded)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from simprune.model.layers import Conv2d, Stage
 
 Ints = npt.NDArray[np.int64]
+Packed = tuple[Ints, Ints, Ints]
 PHASE_FIELDS = 12
 """Of a phase: first weight, terms, first output row, its step, first output column, its step, numbers of rows and
 columns, first source row, its step, first source column, its step."""
@@ -36,9 +37,14 @@ class Correlation:
     offsets: Ints
 
     @property
-    def packed(self) -> tuple[Ints, Ints, Ints]:
+    def packed(self) -> Packed:
         """What the kernels take."""
         return self.sizes, self.phases, self.offsets
+
+
+def n_padded(sizes: Ints) -> int:
+    """Return the number of positions of the padded source, all channels, by ``Correlation.sizes``."""
+    return int(sizes[0] * sizes[2] * sizes[7] * sizes[8])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,18 +7,14 @@ row of positions times columns is one long vector; else every position is one.
 import numpy as np
 
 from simprune.backends.compile import inner
-from simprune.backends.conv_tiles import offset_sparse_row, offset_tile
+from simprune.backends.conv_tiles import DENSE_ROWS, DENSE_VECTORS, SPARSE_VECTORS, offset_sparse_row, offset_tile
+from simprune.backends.tiles import VECTOR_BYTES
 
-TALL = 8
+TALL = DENSE_ROWS
+WIDE, LONG = (vectors * VECTOR_BYTES // 4 for vectors in (DENSE_VECTORS, SPARSE_VECTORS))
+_tall_wide, _flat_wide = offset_tile(TALL, WIDE), offset_tile(1, WIDE)
 _tall16, _tall8, _flat16, _flat8 = offset_tile(TALL, 16), offset_tile(TALL, 8), offset_tile(1, 16), offset_tile(1, 8)
-_sparse64, _sparse16, _sparse8 = offset_sparse_row(64), offset_sparse_row(16), offset_sparse_row(8)
-
-
-@inner
-def padded_size(plan):
-    """Return the number of positions of the padded source, all channels."""
-    sizes = plan[0]
-    return sizes[0] * sizes[2] * sizes[7] * sizes[8]
+_sparse_long, _sparse16, _sparse8 = offset_sparse_row(LONG), offset_sparse_row(16), offset_sparse_row(8)
 
 
 @inner
@@ -78,7 +74,13 @@ def fold(plan, image, out):
 def _tiles(W, offsets, x, at, out, place, leading, length):
     n_rows, n_terms = W.shape
     whole = n_rows - n_rows % TALL
-    for j in range(0, length - 15, 16):
+    wide = length - length % WIDE
+    for j in range(0, wide, WIDE):
+        for i in range(0, whole, TALL):
+            _tall_wide(W, i, offsets, n_terms, x, at + j, out, place + i * leading + j, leading)
+        for i in range(whole, n_rows):
+            _flat_wide(W, i, offsets, n_terms, x, at + j, out, place + i * leading + j, leading)
+    for j in range(wide, length - 15, 16):
         for i in range(0, whole, TALL):
             _tall16(W, i, offsets, n_terms, x, at + j, out, place + i * leading + j, leading)
         for i in range(whole, n_rows):
@@ -114,15 +116,21 @@ def correlate(plan, weights, offsets, padded, out, n):
 
 
 @inner
-def _sparse_row(index, values, start, stop, offsets, x, at, out, place, length):
-    wide = length - length % 64
-    for j in range(0, wide, 64):
-        _sparse64(index, values, start, stop, offsets, x, at + j, out, place + j)
-    for j in range(wide, length - 15, 16):
-        _sparse16(index, values, start, stop, offsets, x, at + j, out, place + j)
-    if length % 16:
-        j = length - 8
-        _sparse8(index, values, start, stop, offsets, x, at + j, out, place + j)
+def _sparse_rows(groups, starts, index, values, offsets, x, at, out, place, length):
+    """Add all rows to a stretch of columns before the next: what they read stays in the cache."""
+    n_rows, source, leading = groups
+    whole = length - length % LONG
+    for j in range(0, whole, LONG):
+        for i in range(starts.size - 1):
+            image = at + i // n_rows * source + j
+            _sparse_long(index, values, starts[i], starts[i + 1], offsets, x, image, out, place + i * leading + j)
+    for i in range(starts.size - 1):
+        image, spot = at + i // n_rows * source, place + i * leading
+        for j in range(whole, length - 15, 16):
+            _sparse16(index, values, starts[i], starts[i + 1], offsets, x, image + j, out, spot + j)
+        if length % 16:
+            j = length - 8
+            _sparse8(index, values, starts[i], starts[i + 1], offsets, x, image + j, out, spot + j)
 
 
 @inner
@@ -130,20 +138,16 @@ def add_correlation(plan, starts, index, values, offsets, padded, out, n):
     """Add the correlation with sparse weights in compressed rows, numbered phase * output channels + channel."""
     sizes, phases, _ = plan
     n_rows, source, area = sizes[1], sizes[2] * sizes[7] * sizes[8] * n, sizes[9] * sizes[10] * n
-    offset_at = 0
+    offset_at, n_all = 0, sizes[0] * sizes[1]
     for f in range(phases.shape[0]):
         _, n_terms, y0, step_y, x0, step_x, n_y, n_x, from_y, down, from_x, right = phases[f]
         table = offsets[offset_at : offset_at + n_terms]
         offset_at += n_terms
         together = step_x == 1 and right == 1
         pieces, length = (1, n_x * n) if together else (n_x, n)
-        for row in range(sizes[0] * n_rows):
-            start, stop = starts[f * sizes[0] * n_rows + row], starts[f * sizes[0] * n_rows + row + 1]
-            if start == stop:
-                continue
-            shift = row // n_rows * source
-            for y in range(n_y):
-                for piece in range(pieces):
-                    place = ((y0 + y * step_y) * sizes[10] + x0 + piece * step_x) * n + row * area
-                    at = ((from_y + y * down) * sizes[8] + from_x + piece * right) * n + shift
-                    _sparse_row(index, values, start, stop, table, padded, at, out, place, length)
+        own = starts[f * n_all : (f + 1) * n_all + 1]
+        for y in range(n_y if own[0] < own[n_all] else 0):
+            for piece in range(pieces):
+                place = ((y0 + y * step_y) * sizes[10] + x0 + piece * step_x) * n
+                at = ((from_y + y * down) * sizes[8] + from_x + piece * right) * n
+                _sparse_rows((n_rows, source, area), own, index, values, table, padded, at, out, place, length)

@@ -103,8 +103,7 @@ class Walk:
 
     def forward(self, x: Array, *, reuse: bool = False) -> Values:
         """Run the targets; with ``reuse`` the next such pass overwrites the values."""
-        at: list[Array | None] = [x]
-        before: list[Array | None] = []
+        at, before = [x], []
         for i, step in enumerate(self.steps):
             out = self._room("z" if reuse else None, i, step.n_out, x.shape[2])
             before.append(out)
