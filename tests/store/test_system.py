@@ -170,7 +170,7 @@ def test_killed_fifty_times_at_random(tmp_path: Path) -> None:
         with subprocess.Popen(writer(tmp_path / "r", step=20), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             first = process.stdout.readline()
-            time.sleep(float(random.uniform(0, 0.1)))
+            time.sleep(float(random.uniform(0, 0.03)))
             process.send_signal(signal.SIGKILL)
             n_acknowledged = max(n_acknowledged, acknowledged(first + process.stdout.read()))
         assert_holds(tmp_path / "r", n_acknowledged)
