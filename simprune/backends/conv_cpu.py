@@ -53,17 +53,20 @@ class ConvOps(HostColumns):
     def __init__(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> None:
         self.point, self.trials = point, trials
         self.network, self.n_trials = point.network, len(trials)
-        plans = enumerate(layer_plan(stage) for stage in point.network.weighted)
-        if trained is None:
-            self.samples = [sampled_layer(point, trials, i, plan) for i, plan in plans]
-        else:
-            self.samples = [trained_layer(point, trained, len(trials), i, plan) for i, plan in plans]
+        self.samples = self._sampled(trained)
         none = np.zeros(0, point.precision)
         biases = [none] * point.network.depth
         if trained is not None:
             biases = [b.astype(point.precision) if b.any() else none for b in trained.biases]
         self._walk = Walk(point.network, [sample.weights for sample in self.samples], biases)
         self._target_norms: Doubles | None = None
+
+    def _sampled(self, trained: TrainedNetwork | None) -> list[LayerSample]:
+        """Return weights and keys of every layer."""
+        plans = enumerate(layer_plan(stage) for stage in self.network.weighted)
+        if trained is None:
+            return [sampled_layer(self.point, self.trials, i, plan) for i, plan in plans]
+        return [trained_layer(self.point, trained, self.n_trials, i, plan) for i, plan in plans]
 
     @cached_property
     def _mask_keys(self) -> list[Array]:

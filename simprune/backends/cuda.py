@@ -8,10 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from simprune.backends.base import AbstractBackend, Trial, Trials
+from simprune.backends.cuda_conv_ops import ConvCudaOps
 from simprune.backends.cuda_device import AbstractDevice, DeviceMemoryError
 from simprune.backends.cuda_missing import beyond_cuda
 from simprune.backends.cuda_ops import CudaOps
-from simprune.backends.cuda_plan import mask_words
+from simprune.backends.cuda_plan import mask_words, node_sizes
 from simprune.backends.cuda_selection import BINS
 from simprune.design.block import Block
 from simprune.design.point import Point
@@ -41,7 +42,8 @@ class CudaBackend(AbstractBackend):
 
     def open(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> CudaOps:
         """Sample the targets of a micro-batch."""
-        return CudaOps(self.device, point, trials, trained)
+        operations = CudaOps if point.network.chain is None else ConvCudaOps
+        return operations(self.device, point, trials, trained)
 
     def batch_size(self, point: Point) -> int:
         """Return how many trials of one point fit the device's free memory."""
@@ -90,10 +92,10 @@ class CudaBackend(AbstractBackend):
         masks = tuple(mask[0] for mask in ops.masks(ops.prune([point.rule])[0]))
         flat = self.device.download(ops.weights)[0]
         cuts = np.cumsum(point.network.n_weights)[:-1]
-        pairs = zip(np.split(flat, cuts), point.network.shapes, strict=True)
-        target = tuple(part.reshape(shape).copy() for part, shape in pairs)
-        widths = point.network.widths[1:]
-        biases = trained.biases if trained is not None else tuple(np.zeros(d) for d in widths)
+        shapes = point.network.weight_shapes
+        target = tuple(part.reshape(s).copy() for part, s in zip(np.split(flat, cuts), shapes, strict=True))
+        masks = tuple(mask.reshape(s) for mask, s in zip(masks, shapes, strict=True))
+        biases = trained.biases if trained is not None else tuple(np.zeros(s) for s in point.network.bias_shapes)
         return Trial(
             target=target,
             pruned=tuple(np.where(m, w, w.dtype.type(0)) for w, m in zip(target, masks, strict=True)),
@@ -114,11 +116,11 @@ def bytes_per_trial(points: Sequence[Point]) -> int:
     an ascent, the float64 state of the evaluation and the histogram of the selection.
     """
     network, size = points[0].network, np.dtype(points[0].precision).itemsize
-    n_weights, nodes = sum(network.n_weights), sum(network.widths)
+    n_weights, nodes = sum(network.n_weights), node_sizes(network)
     sets = 3 if any(point.rule.is_random for point in points) else 2
     words = sum(mask_words(d_in, d_out) + mask_words(d_out, d_in) for d_out, d_in in network.shapes)
     widest = max((estimator.columns for point in points for estimator in point.estimators), default=1)
     columns = math.ceil(max(widest, 1) / 8) * 8
-    panels = columns * size * (STACKS * nodes + PANELS * network.widths[0])
-    rows = 8 * 8 * max(network.widths) + 4 * (BINS + n_weights // 8192 + 1)
+    panels = columns * size * (STACKS * sum(nodes) + PANELS * network.widths[0])
+    rows = 8 * 8 * max(nodes) + 4 * (BINS + n_weights // 8192 + 1)
     return sets * size * n_weights + 4 * words * len(points) + panels + rows + 64 * network.depth * len(points)

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from simprune.backends import cuda_selection
 from simprune.backends.base import Trials
-from simprune.backends.cpu_pruned import TOP_KEY, CpuPruned
+from simprune.backends.cpu_pruned import TOP_KEY
 from simprune.backends.cuda_device import AbstractDevice
-from simprune.backends.cuda_plan import layer_plan, mask_words
+from simprune.backends.cuda_plan import layer_plan, mask_words, node_sizes
 from simprune.backends.cuda_scalars import factor_of
-from simprune.backends.cuda_twin import HostTwin
+from simprune.backends.cuda_twin import ConvHostTwin, HostTwin
 from simprune.backends.elementwise import CODES
 from simprune.backends.sampling import LAW_CODES
 from simprune.design.point import Point
@@ -61,16 +61,21 @@ class CudaBatch:
         self._dtype = np.dtype(point.precision)
         self._bits = self._dtype.itemsize * 8
         self._key_dtype = np.dtype(f"uint{self._bits}")
-        widths = point.network.widths
-        self._plan_host = layer_plan(widths)
-        self._nodes = [0, *np.cumsum(widths).tolist()]
+        self._sizes = node_sizes(point.network)
+        self._nodes = [0, *np.cumsum(self._sizes).tolist()]
+        self._plan_host = self._layers()
         self._plan = device.upload(self._plan_host)
         self._trials_there = device.upload(np.ascontiguousarray(trials))
         self._activation = (CODES[type(point.network.activation)], point.network.activation.parameter)
-        bias = np.zeros(sum(widths[1:])) if trained is None else np.concatenate(trained.biases)
+        n_biases = sum(rows for rows, _ in point.network.shapes)
+        bias = np.zeros(n_biases) if trained is None else np.concatenate(trained.biases)
         self._bias = device.upload(bias.astype(self._dtype))
-        self._copied: tuple[CudaPruned, CpuPruned] | None = None
+        self._copied: tuple[CudaPruned, Any] | None = None
         self.weights, self._keys = self._sample()
+
+    def _layers(self) -> npt.NDArray[np.int64]:
+        """Return where the layers lie."""
+        return layer_plan(self.network.widths)
 
     def _launch(self, name: str, grid: tuple[int, ...], *arguments: Any) -> None:
         self._device.launch(name, grid, *arguments)
@@ -165,15 +170,16 @@ class CudaBatch:
             state[layer, :, cuda_selection.FINAL] = 1
         return self._device.upload(state)
 
-    def _on_host(self, pruned: CudaPruned) -> CpuPruned:
+    def _on_host(self, pruned: CudaPruned) -> Any:
         """Return the host's copy of the pruned entries; the last one is kept, since estimators follow one another."""
         if self._copied is None or self._copied[0] is not pruned:
             self._copied = (pruned, self._twin.pruned_by(self.masks(pruned)))
         return self._copied[1]
 
     @cached_property
-    def _twin(self) -> HostTwin:
-        return HostTwin(self._point, self._trials, self._trained, self._device.download(self.weights))
+    def _twin(self) -> HostTwin | ConvHostTwin:
+        twin = HostTwin if self.network.chain is None else ConvHostTwin
+        return twin(self._point, self._trials, self._trained, self._device.download(self.weights))
 
     def layer_norms(self, pruned: CudaPruned) -> LayerNorms:
         """Return certified spectral norms, proved on the host from the device's own weights and masks."""
@@ -195,9 +201,7 @@ class CudaBatch:
 
     def bias_norms(self) -> tuple[float, ...]:
         """Return upper bounds of the bias norms."""
-        rows = np.cumsum(self.network.widths[1:-1])
-        parts = np.split(self._device.download(self._bias).astype(np.float64), rows)
-        return tuple(float(np.linalg.norm(part)) * (1.0 + 1e-9) for part in parts)
+        return self._twin.bias_norms()
 
     def masks(self, pruned: CudaPruned) -> list[npt.NDArray[np.bool_]]:
         """Return the masks (True = kept), ``[n_trials, d_out, d_in]`` of each layer, on the host."""

@@ -12,6 +12,8 @@ from typing import Any
 from numba import types
 
 from simprune.backends import cuda_columns as columns
+from simprune.backends import cuda_conv as conv
+from simprune.backends import cuda_conv_evaluation as conv_evaluation
 from simprune.backends import cuda_evaluation as evaluation
 from simprune.backends import cuda_passes as passes
 from simprune.backends import cuda_sampling as sampling
@@ -67,6 +69,7 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
     size = key.bitwidth // 8
     flat, keys, panel, rows, vector = _array(real, 2), _array(key, 2), _array(real, 3), _array(real, 2), _array(real, 1)
     at = (_PLAN, INDEX)
+    window = (_TRIALS, INDEX, INDEX, INDEX)
     draw = (WORD, WORD, stream, _TRIALS)
     function = {name: (getattr(passes, name + "32"), getattr(passes, name + "64"))[own] for name in _SMOOTH}
     tile = (passes.TILE_INNER * (passes.PADDED_ROWS + passes.TILE_COLUMNS)) * size
@@ -103,6 +106,15 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
         ),
         kernel("product", passes.product, (*at, flat, FLAG, panel, panel, vector), passes.THREADS, tile + 1024),
         kernel("correct", passes.correct, (*at, flat, _MASK, FLAG, panel, panel, panel), passes.THREADS_ROW, 0),
+        kernel(
+            "convolve",
+            conv.convolve,
+            (*at, flat, _MASK, INDEX, panel, panel, panel, panel, vector),
+            passes.THREADS,
+            2 * tile + 1024,
+        ),
+        kernel("pool", conv.pool, (*window, FLAG, panel, panel), 256, 0),
+        kernel("pull_pool", conv.pull_pool, (*window, FLAG, panel, panel, panel, panel), 256, 0),
         kernel("activate", function["activate"], (*at, INDEX, real, panel, panel), 256, 0),
         kernel("activate_pair", function["activate_pair"], (*at, INDEX, real, panel, panel, panel, panel), 256, 0),
         kernel("pull_back", function["pull_back"], (*at, INDEX, real, panel, panel), 256, 0),
@@ -127,13 +139,16 @@ def _shared_kernels() -> list[Kernel]:
     state, constants = _array(types.float64, 3), (types.float64,) * 4
     single, double = _array(types.float32, 2), _array(types.float64, 2)
     layer = (_PLAN, INDEX)
-    turn, threads = selection.turn_mask, evaluation.THREADS
+    turn, convolution, threads = selection.turn_mask, conv_evaluation.evaluate_convolution, evaluation.THREADS
     biased = [(flat, _MASK, _array(flat.dtype, 1), state) for flat in (single, double)]
     found: list[tuple[str, Any, Signature, int, int]] = [
         ("turn_mask", turn, (*layer, _MASK, _MASK), 32, 0),
         ("evaluate_start", evaluation.evaluate_start, (double, state), threads, 4096),
         ("evaluate_layer_of_singles", evaluation.evaluate_layer, (*layer, *biased[0]), threads, 10240),
         ("evaluate_layer_of_doubles", evaluation.evaluate_layer, (*layer, *biased[1]), threads, 10240),
+        ("evaluate_convolution_of_singles", convolution, (*layer, *biased[0]), threads, 10240),
+        ("evaluate_convolution_of_doubles", convolution, (*layer, *biased[1]), threads, 10240),
+        ("evaluate_pool", conv_evaluation.evaluate_pool, (_TRIALS, INDEX, state), threads, 0),
         ("evaluate_activation", evaluation.evaluate_activation, (INDEX, *constants, INDEX, state), threads, 0),
         ("evaluate_norm", evaluation.evaluate_norm, (INDEX, state, double), threads, 6144),
     ]

@@ -12,8 +12,6 @@ PACKAGES = "pip install 'simprune[cuda]'"
 
 def beyond_cuda(point: Point) -> str | None:
     """Return what of a point the CUDA backend does not compute, None if it computes all of it."""
-    if point.network.chain is not None:
-        return "the cuda backend computes fully connected networks only"
     if max(point.network.n_weights) > MOST_WEIGHTS:
         return "the cuda backend computes layers of at most 2^31 - 1 weights"
     return "the cuda backend prunes single weights only, no whole neurons" if point.rule.whole_rows else None

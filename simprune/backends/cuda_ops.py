@@ -70,13 +70,13 @@ class CudaOps(CudaBatch):
         return -(-rows // cuda_passes.TILE_ROWS), self.n_trials, -(-columns // cuda_passes.TILE_COLUMNS)
 
     def _clear(self, stack: Any, node: int) -> None:
-        d, columns = self.network.widths[node], stack.shape[2]
+        d, columns = self._sizes[node], stack.shape[2]
         self._launch_typed("clear_rows", self._flat(d * columns), stack, self._nodes[node], d)
 
     def _node_norms(self, stack: Any) -> Any:
         """Return the norms of the output node, ``[n_trials, columns]``."""
         norms = self._device.empty((self.n_trials, stack.shape[2]), self._dtype)
-        self._launch_typed("column_norms", self._groups(stack), stack, self._nodes[-2], self.network.widths[-1], norms)
+        self._launch_typed("column_norms", self._groups(stack), stack, self._nodes[-2], self._sizes[-1], norms)
         return norms
 
     def _product(self, layer: int, a: Any, z: Any, *, turned: bool = False, bias: Any = None) -> None:
@@ -106,7 +106,7 @@ class CudaOps(CudaBatch):
     def _seed(self, outputs: Any, norms: Any) -> Any:
         """Return a stack whose output node holds the outputs over their norms."""
         p = self._stack(outputs.shape[2])
-        args = (outputs, self._nodes[-2], self.network.widths[-1], norms, p)
+        args = (outputs, self._nodes[-2], self._sizes[-1], norms, p)
         self._launch_typed("normalise", self._groups(outputs), *args)
         return p
 

@@ -7,6 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.backends.base import Trials
+from simprune.backends.conv_cpu import ConvOps, ConvPruned
+from simprune.backends.conv_plan import layer_plan
+from simprune.backends.conv_sampling import LayerSample, PrunedLayer
 from simprune.backends.cpu import CpuOps
 from simprune.backends.cpu_pruned import CpuPruned
 from simprune.design.point import Point
@@ -43,3 +46,39 @@ class HostTwin(CpuOps):
                 pruned.values[t, spot : spot + rows.size] = -flat[t][~mask[t]]
             first += d_out + 1
         return pruned
+
+
+class ConvHostTwin(ConvOps):
+    """The same for networks with convolutions or pooling."""
+
+    def __init__(self, point: Point, trials: Trials, trained: TrainedNetwork | None, weights: Array) -> None:
+        self._given = weights
+        super().__init__(point, trials, trained)
+
+    def _sampled(self, trained: TrainedNetwork | None) -> list[LayerSample]:
+        cuts = np.cumsum(self.network.n_weights)[:-1]
+        keys = np.empty((self.n_trials, 0), np.uint64)
+        return [
+            LayerSample(number=i, plan=layer_plan(stage), weights=np.ascontiguousarray(part), keys=keys, law=None)
+            for i, (stage, part) in enumerate(zip(self.network.weighted, np.split(self._given, cuts, axis=1), strict=True))
+        ]
+
+    def pruned_by(self, masks: Sequence[npt.NDArray[np.bool_]]) -> ConvPruned:
+        """Return the pruned entries that the masks (True = kept, ``[n_trials, rows, columns]`` a layer) name."""
+        layers = tuple(_pruned_layer(sample, mask) for sample, mask in zip(self.samples, masks, strict=True))
+        counts = np.stack([layer.n_pruned for layer in layers], axis=1)
+        return ConvPruned(layers=layers, n_pruned=counts, threshold=np.full(counts.shape, np.nan))
+
+
+def _pruned_layer(sample: LayerSample, mask: npt.NDArray[np.bool_]) -> PrunedLayer:
+    counts = np.count_nonzero(~mask, axis=2)
+    totals = counts.sum(axis=1).astype(np.int64)
+    starts = np.zeros((len(mask), mask.shape[1] + 1), dtype=np.int64)
+    np.cumsum(counts, axis=1, out=starts[:, 1:])
+    columns = np.zeros((len(mask), max(1, int(totals.max()))), dtype=np.int32)
+    values = np.zeros(columns.shape, dtype=sample.weights.dtype)
+    for t, gone in enumerate(~mask):
+        columns[t, : totals[t]] = np.nonzero(gone)[1]
+        values[t, : totals[t]] = -sample.weights[t].reshape(gone.shape)[gone]
+    threshold = np.full(len(mask), np.nan)
+    return PrunedLayer(plan=sample.plan, entries=(starts, columns, values), n_pruned=totals, threshold=threshold)

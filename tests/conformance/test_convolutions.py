@@ -174,7 +174,7 @@ def test_the_noise_bounds_the_error_of_the_evaluated_gap(backend, chain, activat
         rule = MagnitudePruning(pruned_fraction=amount)
         case = point(chain=chain, activation=activation, rule=rule, precision="float64", trained=trained)
         ops, pruned = opened(backend, case, trained)
-        x = ops.random_inputs(Purpose.SAMPLE, 1)[:, :, 0]
+        x = ops.random_inputs(Purpose.SAMPLE, 1)[:, :, 0].copy()
         gap, noise = ops.evaluate(x, pruned)
         for row, pair in enumerate(pairs(case, trained)):
             wide = x[row].astype(np.longdouble)
