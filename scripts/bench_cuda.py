@@ -10,6 +10,8 @@ from simprune.backends import cuda_costs as costs
 from simprune.backends.cuda_missing import missing
 
 COLUMNS, WIDTH = 16, 1024
+CHANNELS, SIDE = 64, 16
+CONVOLUTION = "convolve32, a pair of 3 x 3, 64 to 64, 16 x 16"
 # What data sheets promise: bytes and float32 operations a second; traffic reaches about nine tenths of it.
 DEVICES = {
     "H100 SXM": (3.35e12, 67e12),
@@ -20,7 +22,9 @@ DEVICES = {
 
 
 def work(n_trials=1):
-    """Cost of each kernel for ``n_trials`` layers of 1024 x 1024 in float32, 16 inputs, 2 % of the weights pruned."""
+    """Cost of each kernel for ``n_trials`` layers of 1024 x 1024 in float32, 16 inputs, 2 % of the weights pruned, and of
+    convolutions of as many inputs.
+    """
     shape, size = (WIDTH, WIDTH, n_trials), 4
     return {
         "sample32": costs.sample(WIDTH * WIDTH, n_trials, size=size),
@@ -31,6 +35,7 @@ def work(n_trials=1):
         "correct32": costs.correct(WIDTH, WIDTH * WIDTH // 50, n_trials, COLUMNS, size=size),
         "activate_pair32": costs.activate_pair(WIDTH, n_trials, COLUMNS, size=size),
         "evaluate_layer": costs.evaluate_layer(*shape, size=size),
+        CONVOLUTION: costs.convolve(CHANNELS, 9 * CHANNELS, SIDE * SIDE * COLUMNS, n_trials, size=size, paired=True),
     }
 
 
@@ -80,6 +85,7 @@ def _measure():
         "pass there and back, 20 % pruned": (lambda: ops.gap_and_gradient(x, masks[many]), ("pair_product32",) * 2),
         "evaluation in float64": (lambda: ops.evaluate(ops.take(x, np.zeros(n_trials)), masks[few]), ("evaluate_layer",)),
     }
+    tasks["pass there and back of a convolution"] = (_convolution(device, n_trials), (CONVOLUTION, CONVOLUTION))
     stated = work(n_trials)
     for name, (task, parts) in tasks.items():
         seconds = _seconds(device, ops, task)
@@ -87,6 +93,25 @@ def _measure():
         moved, computed = (cost.loaded + cost.stored) / seconds / 1e12, cost.flops / seconds / 1e12
         print(f"  {name:<40} {seconds * 1e6:>10.1f} us   {moved:>6.2f} TB/s   {computed:>6.2f} TFLOP/s")
     _others(n_trials)
+
+
+def _convolution(device, n_trials):
+    from simprune.backends.cuda import CudaBackend
+    from simprune.design.point import Point
+    from simprune.gap.ascent import Ascent
+    from simprune.model.activations import ReLU
+    from simprune.model.distributions import Uniform
+    from simprune.model.layers import Chain, Conv2d
+    from simprune.model.network import NetworkSpec, SampledTarget
+    from simprune.model.pruning import MagnitudePruning
+
+    chain = Chain(input=(CHANNELS, SIDE, SIDE), layers=(Conv2d(channels=CHANNELS, kernel=(3, 3), padding=(1, 1)),))
+    network = NetworkSpec(chain=chain, activation=ReLU(), target=SampledTarget(distribution=Uniform()))
+    rule = MagnitudePruning(pruned_fraction=0.2)
+    point = Point(network=network, rule=rule, estimators=(Ascent(restarts=COLUMNS),), seed=1, precision="float32")
+    ops = CudaBackend(device=device).open(point, np.arange(n_trials), None)
+    x, mask = ops.random_inputs(5, COLUMNS), ops.prune([rule])[0]
+    return lambda: ops.gap_and_gradient(x, mask)
 
 
 def _seconds(device, ops, task):

@@ -16,6 +16,7 @@ from simprune.backends.cuda_plan import layer_plan, mask_words, node_sizes
 from simprune.backends.cuda_scalars import factor_of
 from simprune.backends.cuda_twin import ConvHostTwin, HostTwin
 from simprune.backends.elementwise import CODES
+from simprune.backends.filters import row_energies, smallest_rows
 from simprune.backends.sampling import LAW_CODES
 from simprune.design.point import Point
 from simprune.gap.base import Doubles, LayerNorms
@@ -116,27 +117,49 @@ class CudaBatch:
         return [self._prune(rule) for rule in rules]
 
     def _prune(self, rule: AbstractPruningRule) -> CudaPruned:
+        mask, counts = self._whole_rows(rule) if rule.whole_rows else self._single_weights(rule)
+        shapes, n = self.network.shapes, self.n_trials
+        turned = self._device.empty((n, sum(mask_words(*shape) for shape in shapes)), np.uint32)
+        infinite = np.array(np.inf, self._dtype).view(f"int{self._bits}")
+        smallest = self._device.full((n, len(shapes)), infinite, infinite.dtype)
+        for layer, (d_out, d_in) in enumerate(shapes):
+            at = (self._plan, layer)
+            self._launch("turn_mask", (-(-d_out // 32), n, -(-d_in // 32)), *at, mask, turned)
+            blocks = -(-d_out * d_in // KEYS_OF_BLOCK)
+            self._launch_typed("smallest_kept", (blocks, n), *at, self.weights, mask, smallest)
+        shares = tuple(rule.n_pruned_of(shape, layer) / (shape[0] * shape[1]) for layer, shape in enumerate(shapes))
+        return CudaPruned(device=self._device, mask=mask, turned=turned, counts=counts, smallest=smallest, shares=shares)
+
+    def _single_weights(self, rule: AbstractPruningRule) -> tuple[Any, Any]:
+        """Return masks and counts of a rule that prunes by the weights' own or random keys."""
         keys = self._mask_keys if rule.is_random else self._keys
         state = self._selected(rule, keys) if rule.exact_count else self._bounded(rule)
         shapes, n = self.network.shapes, self.n_trials
         mask = self._device.empty((n, sum(mask_words(d_in, d_out) for d_out, d_in in shapes)), np.uint32)
-        turned = self._device.empty((n, sum(mask_words(*shape) for shape in shapes)), np.uint32)
         counts = self._device.full((n, len(shapes)), 0, np.uint64)
-        infinite = np.array(np.inf, self._dtype).view(f"int{self._bits}")
-        smallest = self._device.full((n, len(shapes)), infinite, infinite.dtype)
         chunks = [-(-mask_words(d_in, d_out) // cuda_selection.CHUNK_WORDS) for d_out, d_in in shapes]
         ties = self._device.empty((n, max(chunks)), np.int32)
         tickets = self._device.full((n,), 0, np.int32)
-        for layer, (d_out, d_in) in enumerate(shapes):
-            at = (self._plan, layer)
-            grid = (chunks[layer], n)
-            self._launch_typed("count_ties", grid, *at, keys, state, ties, tickets)
-            self._launch_typed("pack_mask", grid, *at, keys, state, ties, mask, counts)
-            self._launch("turn_mask", (-(-d_out // 32), n, -(-d_in // 32)), *at, mask, turned)
-            blocks = -(-d_out * d_in // KEYS_OF_BLOCK)
-            self._launch_typed("smallest_kept", (blocks, n), *at, self.weights, mask, smallest)
-        shares = tuple(rule.n_pruned(size, layer) / size for layer, size in enumerate(self.network.n_weights))
-        return CudaPruned(device=self._device, mask=mask, turned=turned, counts=counts, smallest=smallest, shares=shares)
+        for layer, blocks in enumerate(chunks):
+            self._launch_typed("count_ties", (blocks, n), self._plan, layer, keys, state, ties, tickets)
+            self._launch_typed("pack_mask", (blocks, n), self._plan, layer, keys, state, ties, mask, counts)
+        return mask, counts
+
+    def _whole_rows(self, rule: AbstractPruningRule) -> tuple[Any, Any]:
+        """Return masks and counts of a rule that prunes neurons or filters, chosen on the host by the device's weights."""
+        values = self._device.download(self._mask_keys if rule.is_random else self.weights)
+        masks, counts, first = [], np.empty((self.n_trials, self.network.depth), np.uint64), 0
+        for layer, shape in enumerate(self.network.shapes):
+            d_out, d_in = shape
+            own, first = values[:, first : first + d_out * d_in], first + d_out * d_in
+            scores = own[:, :d_out] if rule.is_random else row_energies(np.ascontiguousarray(own), shape)
+            gone = smallest_rows(scores, rule.n_pruned(d_out, layer))
+            bits = np.zeros((self.n_trials, d_out, mask_words(d_in, 1) * 32), np.uint8)
+            bits[np.arange(self.n_trials)[:, None], gone, :d_in] = 1
+            masks.append(np.packbits(bits, axis=2, bitorder="little").view("<u4").reshape(self.n_trials, -1))
+            counts[:, layer] = gone.shape[1] * d_in
+        mask = np.ascontiguousarray(np.concatenate(masks, axis=1), dtype=np.uint32)
+        return self._device.upload(mask), self._device.upload(counts)
 
     def _selected(self, rule: AbstractPruningRule, keys: Any) -> Any:
         """Return the final state of the exact selection of every layer."""

@@ -77,6 +77,32 @@ def evaluate_layer(d_out: int, d_in: int, n_trials: int, *, size: int) -> Cost:
     return Cost(loaded=size * entries + vectors, stored=4 * 8 * d_out * n_trials, flops=12 * entries)
 
 
+def convolve(rows: int, terms: int, places: int, n_trials: int, *, size: int, paired: bool, groups: int = 1) -> Cost:
+    """Multiply ``rows`` outputs of every group by ``terms`` each at ``places`` (positions times columns), as a product does.
+
+    Padding is counted as if it were read. An adjoint has as many rows as channels, and filters times taps as terms.
+    """
+    panels, flops = (2, 6.25) if paired else (1, 2.0)
+    return _tiled(rows, terms, groups * n_trials, places, size=size, panels=panels, flops=flops)
+
+
+def pool(n_out: int, window: int, n_trials: int, columns: int, *, size: int) -> Cost:
+    """Average target and deviation: every window is read in full."""
+    entries = n_out * columns * n_trials
+    return Cost(loaded=2 * size * window * entries, stored=2 * size * entries, flops=2 * (window + 1) * entries)
+
+
+def evaluate_convolution(n_out: int, terms: int, n_trials: int, *, size: int, kept: float) -> Cost:
+    """Read a weight, two float64 vectors and of the ``kept`` share two more, for every term of every output.
+
+    Twelve float64 flops a term, and the four sums of the 32 lanes of a warp.
+    """
+    outputs = n_out * n_trials
+    entries = terms * outputs
+    loaded = int((size + 16 + 16 * kept) * entries)
+    return Cost(loaded=loaded, stored=4 * 8 * outputs, flops=12 * entries + 4 * 31 * outputs)
+
+
 def _tiled(d_out: int, d_in: int, n_trials: int, columns: int, *, size: int, panels: int, flops: float) -> Cost:
     row_tiles, column_tiles = -(-d_out // TILE_ROWS), -(-columns // TILE_COLUMNS)
     inner = -(-d_in // TILE_INNER) * TILE_INNER

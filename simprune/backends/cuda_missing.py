@@ -14,7 +14,7 @@ def beyond_cuda(point: Point) -> str | None:
     """Return what of a point the CUDA backend does not compute, None if it computes all of it."""
     if max(point.network.n_weights) > MOST_WEIGHTS:
         return "the cuda backend computes layers of at most 2^31 - 1 weights"
-    return "the cuda backend prunes single weights only, no whole neurons" if point.rule.whole_rows else None
+    return None
 
 
 def driver_seen() -> bool:

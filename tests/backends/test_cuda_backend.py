@@ -16,7 +16,13 @@ from simprune.gap.spectral import Spectral
 from simprune.model.activations import CentredSigmoid, Identity, LeakyReLU, ReLU, Sigmoid, Tanh
 from simprune.model.distributions import Gaussian, Laplace, Rademacher, Uniform
 from simprune.model.errors import InputError
-from simprune.model.pruning import BernoulliPruning, FilterMagnitudePruning, MagnitudePruning, RandomPruning
+from simprune.model.pruning import (
+    BernoulliPruning,
+    FilterMagnitudePruning,
+    FilterRandomPruning,
+    MagnitudePruning,
+    RandomPruning,
+)
 from simprune.rng import Purpose
 from tests.backends.interpreted import InterpretedDevice
 from tests.conformance import test_gaps as gaps
@@ -179,18 +185,20 @@ def test_the_plan_covers_what_a_trial_takes():
     assert device.given <= trials * bytes_per_trial([case]) + 64 * 512
 
 
-@pytest.mark.parametrize(
-    ("case", "reason"),
-    [
-        (point((8, 4), rule=FilterMagnitudePruning(pruned_fraction=0.5)), "single weights only"),
-        (point((1 << 16, 1 << 15)), "at most 2\\^31 - 1 weights"),
-    ],
-)
-def test_what_it_does_not_compute_is_refused_in_one_sentence(case, reason):
+def test_what_it_does_not_compute_is_refused_in_one_sentence():
+    case, reason = point((1 << 16, 1 << 15)), "at most 2\\^31 - 1 weights"
     with pytest.raises(InputError, match=reason):
         columns(CUDA, case, stop=1)
     with pytest.raises(InputError, match=reason):
         CUDA.rebuild(case, 0, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", [FilterMagnitudePruning(pruned_fraction=0.4), FilterRandomPruning(pruned_fraction=0.1)])
+def test_whole_neurons_go(rule):
+    case = point((7, 33, 40, 5), rule=rule, estimators=ALL)
+    agree(case, stop=1)
+    same_masks(case, (0, 2**33 + 5))
 
 
 def test_the_backend_travels_to_workers_without_its_device():

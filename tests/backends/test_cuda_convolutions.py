@@ -15,7 +15,7 @@ from simprune.gap.sampled import Sampled
 from simprune.gap.spectral import Spectral
 from simprune.model.activations import Identity, ReLU, Sigmoid, Tanh
 from simprune.model.distributions import Gaussian
-from simprune.model.pruning import BernoulliPruning, MagnitudePruning, RandomPruning
+from simprune.model.pruning import BernoulliPruning, FilterMagnitudePruning, MagnitudePruning, RandomPruning
 from tests.backends.interpreted import InterpretedDevice
 from tests.backends.test_cuda_backend import CUDA, agree, same_masks
 from tests.conformance import test_convolutions as convolutions
@@ -53,6 +53,7 @@ def test_conformance(check, arguments):
         ("small", MagnitudePruning(alpha=0.3), ReLU()),
         (GROUPED, RandomPruning(pruned_fraction=0.05), Tanh()),
         (LINE, BernoulliPruning(pruned_fraction=0.3), Sigmoid()),
+        (LINE, FilterMagnitudePruning(pruned_fraction=0.3), ReLU()),
     ],
     ids=lambda value: getattr(value, "name", value),
 )

@@ -9,6 +9,7 @@ from simprune.backends import cuda_costs as costs
 from simprune.backends.cuda import CudaBackend
 from simprune.gap.ascent import Ascent
 from simprune.model.activations import ReLU
+from simprune.model.layers import AveragePool, Chain, Conv2d
 from simprune.model.pruning import MagnitudePruning
 from tests.backends.interpreted import InterpretedDevice
 from tests.conformance.cases import point
@@ -84,6 +85,53 @@ def test_smallest_kept_reads_weights_once(counted):
     kept = 4 * D * D * (1 - 0.2)
     near(counted["smallest_kept32"][0].arrays[1].loaded, kept)
     assert counted["smallest_kept32"][0].arrays[1].loaded <= costs.smallest_kept(D, D, 1, size=4).loaded
+
+
+CHAIN = Chain(
+    input=(8, 9, 9),
+    layers=(
+        Conv2d(channels=64, kernel=(3, 3)),
+        AveragePool(kernel=(2, 2), stride=(2, 2)),
+        Conv2d(channels=128, kernel=(2, 2), groups=2),
+    ),
+)
+
+
+@pytest.mark.slow
+def test_convolutions_and_pooling_move_what_they_must():
+    device = InterpretedDevice()
+    ops = CudaBackend(device=device).open(point(chain=CHAIN, activation=ReLU()), np.arange(1), None)
+    pruned = ops.prune([MagnitudePruning(pruned_fraction=0.2)])[0]
+    x = ops.random_inputs(5, 8)
+    ops.output_gradient(ops.forward(x))
+    ops.gap_and_gradient(x, pruned)
+    ops.evaluate(np.ones((1, 648)), pruned)
+    found = {}
+    for name, counts in device.counts:
+        found.setdefault(name, []).append(counts)
+    # Forward, then adjoint from the last layer on, of the targets; the same of the pair. Zeros pad the adjoints of the last
+    # layer, 4 x 4 places from 3 x 3, and of the first, 9 x 9 from 7 x 7.
+    shapes = [(64, 72, 7 * 7 * 8, 1), (64, 128, 2 * 2 * 8, 2), (32, 256, 3 * 3 * 8, 2), (8, 576, 9 * 9 * 8, 1)]
+    padding = [1.0, 1.0, 4 * 4 / (4 * 3 * 3), 9 * 9 * 49 / (9 * 9 * 81)]
+    for i, counts in enumerate(found["convolve32"]):
+        rows, terms, places, groups = shapes[i % 4]
+        stated = costs.convolve(rows, terms, places, 1, size=4, paired=i >= 4, groups=groups)
+        _plan, weights, _mask, a, b, z, dz, _bias = counts.arrays
+        images = stated.loaded - 4 * groups * rows * terms * -(-places // 16)
+        near(weights.loaded, stated.loaded - images)
+        near(a.loaded + b.loaded, images * padding[i % 4])
+        near(z.stored + (dz.stored if i >= 4 else 0), stated.stored)
+        near(counts.flops["f32"], stated.flops)
+    counts, stated = found["pool32"][1], costs.pool(64 * 3 * 3, 4, 1, 8, size=4)
+    _window, h, dh = counts.arrays
+    near(h.loaded + dh.loaded, stated.loaded)
+    assert h.stored + dh.stored == stated.stored
+    counts = found["evaluate_convolution_of_singles"][0]
+    stated = costs.evaluate_convolution(64 * 7 * 7, 72, 1, size=4, kept=0.8)
+    _plan, weights, _mask, _bias, state = counts.arrays
+    near(weights.loaded + state.loaded, stated.loaded)
+    assert state.stored == stated.stored
+    near(counts.flops["f64"], stated.flops)
 
 
 def test_a_roofline_is_the_slower_of_traffic_and_arithmetic():

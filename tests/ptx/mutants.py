@@ -44,6 +44,27 @@ def _evaluation(name: str, function: str, before: str, after: str, stage: str = 
     )
 
 
+def _conv(name: str, function: str, before: str, after: str, kernel: str = "convolve32") -> Mutant:
+    stage = {"convolve32": "convolutions", "pool64": "pooling", "pull_pool64": "pooling"}[kernel]
+    return Mutant(
+        name=name, module="cuda_conv", function=function, before=before, after=after, kernels=(kernel,), stage=stage
+    )
+
+
+def _conv_evaluation(name: str, function: str, before: str, after: str, kernel: str = "evaluate_pool") -> Mutant:
+    stage = "evaluated pooling" if kernel == "evaluate_pool" else "evaluated convolutions"
+    return Mutant(
+        name=name,
+        module="cuda_conv_evaluation",
+        function=function,
+        before=before,
+        after=after,
+        kernels=(kernel,),
+        stage=stage,
+    )
+
+
+CORRELATE = "evaluate_convolution_of_singles"
 BARRIER = "cuda.syncthreads()\n"
 MUTANTS = (
     _selection("digit shift one too high", "radix_digit", "np.uint64(shift), np", "np.uint64(shift + 1), np", RADIX),
@@ -211,5 +232,41 @@ MUTANTS = (
         "(z > 0.0) == (moved > 0.0) and",
         "(z > 0.0) == (z > 0.0) and",
         "evaluation with kinks",
+    ),
+    _conv(
+        "padding read as the image's edge",
+        "_source_along",
+        "        at = -1\n    return",
+        "        at = size - 1\n    return",
+    ),
+    _conv("circular image not closed", "_source_along", "at += size", "at += 0"),
+    _conv("stride of the adjoint ignored", "_source_along", "at % stride == 0 and ", ""),
+    _conv("tap of the adjoint the wrong way", "_source_along", "place + pad - tap", "place - pad + tap"),
+    _conv("channels of the first group read", "_source_node", "((g * channels + k", "((k"),
+    _conv("all weights move the deviation", "convolve", "kept = w - gone_w", "kept = w"),
+    _conv("no barrier before the product", "convolve", "else zero\n        cuda.syncthreads()", "else zero"),
+    _conv("bias of the first group", "convolve", "plan[layer, BIAS] + g * m + i", "plan[layer, BIAS] + i"),
+    _conv("row of a filter too far", "convolve", "i * d_in + c]", "i * (d_in + 1) + c]"),
+    _conv("smallest for largest", "_largest", "> h[t, best, c]", "< h[t, best, c]", "pool64"),
+    _conv("least deviation for the largest", "_largest_moved", "if moved > value", "if moved < value", "pool64"),
+    _conv("sum for the mean", "pool", "total / size", "total", "pool64"),
+    _conv("strides of a window exchanged", "_first_row", "y * window[5]", "y * window[6]", "pool64"),
+    _conv("adjoint left at the old maximum", "pull_pool", "own_moved -= u", "own_moved += u", "pull_pool64"),
+    _conv(
+        "windows past the image", "pull_pool", "at // window[5] < window[7]", "at // window[5] <= window[7]", "pull_pool64"
+    ),
+    _conv_evaluation("sign of pruned taps", "evaluate_convolution", "dz -= w * h", "dz += w * h", CORRELATE),
+    _conv_evaluation(
+        "error of pruned taps forgotten", "evaluate_convolution", "edz += size * value_error", "edz += size * g", CORRELATE
+    ),
+    _conv_evaluation(
+        "error of a close maximum forgotten", "_pool_maximum", "if stays else min(", "if stays else 0.0 * min("
+    ),
+    _conv_evaluation("close maximum thought clear", "_pool_maximum", "stays and apart > reach and", "stays and"),
+    _conv_evaluation(
+        "largest error not taken",
+        "_pool_maximum",
+        "worst, worst_moved = max(worst, eh)",
+        "worst, worst_moved = min(worst, eh)",
     ),
 )
