@@ -77,6 +77,46 @@ def _source_node(plan, layer, turned, g, k, y, x):
 source_node = device_function(_source_node)
 
 
+def _multiply(whole, panel, sums, ty, tx):
+    """Add the products of one step of the inner index."""
+    for k in range(TILE_INNER):
+        for q in range(OWN):
+            w = whole[k, ty + LANES * q]
+            for p in range(OWN):
+                sums[q, p] += w * panel[k, tx + OWN * p]
+
+
+def _multiply_pair(whole, gone, panel_a, panel_b, sums, moved, ty, tx):
+    """Add those of the target and of the deviation."""
+    for k in range(TILE_INNER):
+        for q in range(OWN):
+            w, g = whole[k, ty + LANES * q], gone[k, ty + LANES * q]
+            kept = w - g
+            for p in range(OWN):
+                u = panel_a[k, tx + OWN * p]
+                sums[q, p] += w * u
+                moved[q, p] += kept * panel_b[k, tx + OWN * p]
+                moved[q, p] -= g * u
+
+
+def _store(values, out, t, node, own, places, rows):
+    """Write a thread's values, from column ``own`` of ``places`` positions on and of row ``node`` on, if there are ``rows``.
+
+    Columns come in multiples of 8: four further on is the same place or the next.
+    """
+    place, c, n_columns = own // out.shape[2], own % out.shape[2], out.shape[2]
+    for p in range(OWN):
+        for q in range(OWN):
+            if LANES * q < rows and place < places:
+                out[t, node + place + LANES * q * places, c] = values[q, p]
+        wraps = c + OWN >= n_columns
+        place += 1 if wraps else 0
+        c += OWN - n_columns if wraps else OWN
+
+
+multiply, multiply_pair, store = device_function(_multiply), device_function(_multiply_pair), device_function(_store)
+
+
 def convolve(plan, layer, weights, mask, way, a, b, z, dz, bias):
     """z = W a + bias and, if ``way`` has the bit PAIRED, dz = W b over kept - W a over pruned weights.
 
@@ -129,25 +169,20 @@ def convolve(plan, layer, weights, mask, way, a, b, z, dz, bias):
             panel_a[k, j & 15] = a[t, source + node, column] if node >= 0 else zero
             panel_b[k, j & 15] = b[t, source + node, column] if node >= 0 and paired else zero
         cuda.syncthreads()
-        for k in range(TILE_INNER):
-            for q in range(OWN):
-                w, gone_w = whole[k, ty + LANES * q], gone[k, ty + LANES * q]
-                kept = w - gone_w
-                for p in range(OWN):
-                    u = panel_a[k, tx + OWN * p]
-                    sums[q, p] += w * u
-                    if paired:
-                        moved[q, p] += kept * panel_b[k, tx + OWN * p]
-                        moved[q, p] -= gone_w * u
+        if paired:
+            multiply_pair(whole, gone, panel_a, panel_b, sums, moved, ty, tx)
+        else:
+            multiply(whole, panel_a, sums, ty, tx)
         cuda.syncthreads()
     for q in range(OWN):
+        i = top + ty + LANES * q
+        lift = bias[plan[layer, BIAS] + g * m + i] if i < m and not turned else zero
         for p in range(OWN):
-            i, place = top + ty + LANES * q, left + tx + OWN * p
-            if i < m and place < n_places:
-                node, c = sink + (g * m + i) * height * width + place // n_columns, place % n_columns
-                z[t, node, c] = sums[q, p] if turned else sums[q, p] + bias[plan[layer, BIAS] + g * m + i]
-                if paired:
-                    dz[t, node, c] = moved[q, p]
+            sums[q, p] += lift
+    node, places = sink + (g * m + top + ty) * height * width, height * width
+    store(sums, z, t, node, left + tx, places, m - top - ty)
+    if paired:
+        store(moved, dz, t, node, left + tx, places, m - top - ty)
 
 
 def _largest(window, h, t, first, c):

@@ -243,7 +243,7 @@ MUTANTS = (
     _conv("stride of the adjoint ignored", "_source_along", "at % stride == 0 and ", ""),
     _conv("tap of the adjoint the wrong way", "_source_along", "place + pad - tap", "place - pad + tap"),
     _conv("channels of the first group read", "_source_node", "((g * channels + k", "((k"),
-    _conv("all weights move the deviation", "convolve", "kept = w - gone_w", "kept = w"),
+    _conv("all weights move the deviation", "_multiply_pair", "kept = w - g", "kept = w"),
     _conv("no barrier before the product", "convolve", "else zero\n        cuda.syncthreads()", "else zero"),
     _conv("bias of the first group", "convolve", "plan[layer, BIAS] + g * m + i", "plan[layer, BIAS] + i"),
     _conv("row of a filter too far", "convolve", "i * d_in + c]", "i * (d_in + 1) + c]"),
