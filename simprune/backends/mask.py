@@ -18,20 +18,26 @@ SMALL = 4096
 
 
 @inner
-def _magnitudes(bits, top, out):
+def _magnitudes(bits, top, largest, out):
+    """Write the magnitudes; return the largest of them and ``largest``."""
     for i in range(bits.size):
         out[i] = bits[i] & top
+        largest = max(largest, out[i])
+    return largest
 
 
 @kernel
-def _scan(bits, top, low, high, kept, spot):
-    """Mark |x| < low as pruned and list the positions with low <= |x| <= high; return both counts (-1: no room)."""
-    below, listed, n = 0, 0, bits.size
+def _scan(bits, top, low, high, kept, spot, near):
+    """Mark |x| < low as pruned and list positions and magnitudes of low <= |x| <= high.
+
+    Returns both counts (-1: no room) and the largest magnitude.
+    """
+    below, listed, n, largest = 0, 0, bits.size, bits.dtype.type(0)
     chunk = np.empty(1024, bits.dtype)
     for first in range(0, n, 1024):
         size = min(1024, n - first)
         part = chunk[:size]
-        _magnitudes(bits[first : first + size], top, part)
+        largest = _magnitudes(bits[first : first + size], top, largest, part)
         marks = kept[first : first + size]
         for i in range(size):
             marks[i] = part[i] >= low
@@ -42,19 +48,33 @@ def _scan(bits, top, low, high, kept, spot):
             if inside == 0:
                 continue
             if listed + LANES > spot.size:
-                return below, -1
+                return below, -1, largest
             while inside != 0:
-                spot[listed] = first + start + lowest_bit(inside)
+                place = start + lowest_bit(inside)
+                spot[listed], near[listed] = first + place, part[place]
                 listed += 1
                 inside = np.uint32(inside & np.uint32(inside - np.uint32(1)))
         for i in range(size - size % LANES, size):
             below += part[i] < low
             if low <= part[i] <= high:
                 if listed == spot.size:
-                    return below, -1
-                spot[listed] = first + i
+                    return below, -1, largest
+                spot[listed], near[listed] = first + i, part[i]
                 listed += 1
-    return below, listed
+    return below, listed, largest
+
+
+@kernel
+def _prune_listed(spot, near, last, rank, kept):
+    """Prune, of the listed entries, all below ``last`` and then those equal to it from the first on, ``rank`` together."""
+    left = rank
+    for p in range(near.size):
+        left -= near[p] < last
+    for p in range(near.size):
+        gone = near[p] < last
+        if near[p] == last and left > 0:
+            gone, left = True, left - 1
+        kept[spot[p]] = not gone
 
 
 @inner
@@ -93,30 +113,31 @@ def magnitude_mask(array: npt.ArrayLike, n_pruned: int) -> npt.NDArray[np.bool_]
     flat = np.ascontiguousarray(values).reshape(-1)
     integer: Any = np.int32 if flat.dtype == np.float32 else np.int64
     bits, top = flat.view(integer), integer(np.iinfo(integer).max)
-    infinite = np.array(np.inf, dtype=flat.dtype).view(integer)
-    if flat.size and _largest(bits, top) > infinite:
-        raise InputError(f"magnitude_mask needs numbers, got {int(np.isnan(flat).sum())} NaN; replace or drop them")
     kept = np.ones(flat.size, dtype=np.bool_)
-    if n_pruned == flat.size:
-        kept[:] = False
-    elif n_pruned:
-        _prune(bits, top, n_pruned, kept)
+    if 0 < n_pruned < flat.size:
+        largest = _prune(bits, top, n_pruned, kept)
+    else:
+        kept[:] = n_pruned == 0
+        largest = _largest(bits, top)
+    if largest > np.array(np.inf, dtype=flat.dtype).view(integer):
+        raise InputError(f"magnitude_mask needs numbers, got {int(np.isnan(flat).sum())} NaN; replace or drop them")
     return kept.reshape(values.shape)
 
 
-def _prune(bits: npt.NDArray[Any], top: Any, k: int, kept: npt.NDArray[np.bool_]) -> None:
+def _prune(bits: npt.NDArray[Any], top: Any, k: int, kept: npt.NDArray[np.bool_]) -> Any:
+    """Mark the k smallest magnitudes as pruned; return the largest magnitude."""
     low, high = _sampled_bracket(bits, top, k)
-    spot = np.empty(min(bits.size, max(SMALL, bits.size // 8)), dtype=np.int64)
-    below, listed = _scan(bits, top, low, high, kept, spot)
+    room = min(bits.size, max(SMALL, bits.size // 8))
+    spot, near = np.empty(room, dtype=np.int64), np.empty(room, dtype=bits.dtype)
+    below, listed, largest = _scan(bits, top, low, high, kept, spot, near)
     if listed < 0 or not below < k <= below + listed:
-        spot = np.empty(bits.size + LANES, dtype=np.int64)
-        below, listed = _scan(bits, top, bits.dtype.type(0), top, kept, spot)
-    candidates = bits[spot[:listed]] & top
+        room = bits.size + LANES
+        spot, near = np.empty(room, dtype=np.int64), np.empty(room, dtype=bits.dtype)
+        below, listed, largest = _scan(bits, top, bits.dtype.type(0), top, kept, spot, near)
     rank = k - below
-    last = np.partition(candidates, rank - 1)[rank - 1]
-    kept[spot[:listed][candidates < last]] = False
-    ties = spot[:listed][candidates == last]
-    kept[ties[: rank - int(np.count_nonzero(candidates < last))]] = False
+    last = np.partition(near[:listed], rank - 1)[rank - 1]
+    _prune_listed(spot[:listed], near[:listed], last, rank, kept)
+    return largest
 
 
 def _sampled_bracket(bits: npt.NDArray[Any], top: Any, k: int) -> tuple[Any, Any]:
