@@ -7,7 +7,8 @@ from bench_kernels import torch
 from simprune.backends.conv_passes import add_correlation_all, correlate_all
 from simprune.backends.conv_plan import layer_plan
 from simprune.backends.mask import magnitude_mask
-from simprune.model.layers import Chain, Conv2d
+from simprune.model.chain import Chain
+from simprune.model.layers import Conv2d
 from simprune.model.pruning import n_pruned_for_alpha
 
 CHANNELS, SIZE, BATCH = 64, 16, 64

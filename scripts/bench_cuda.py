@@ -100,8 +100,9 @@ def _convolution(device, n_trials):
     from simprune.design.point import Point
     from simprune.gap.ascent import Ascent
     from simprune.model.activations import ReLU
+    from simprune.model.chain import Chain
     from simprune.model.distributions import Uniform
-    from simprune.model.layers import Chain, Conv2d
+    from simprune.model.layers import Conv2d
     from simprune.model.network import NetworkSpec, SampledTarget
     from simprune.model.pruning import MagnitudePruning
 

@@ -18,7 +18,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from simprune.model.activations import ReLU
-from simprune.model.layers import Chain, Conv2d, Dense, Flatten, MaxPool
+from simprune.model.chain import Chain
+from simprune.model.layers import Conv2d, Dense, Flatten, MaxPool
 from simprune.trained.formats import write_network
 from simprune.trained.network import TrainedNetwork
 

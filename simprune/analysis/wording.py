@@ -6,7 +6,8 @@ from itertools import groupby
 from simprune.analysis.estimates import Interval, Refused
 from simprune.analysis.quantiles import QuantileEstimate
 from simprune.design.point import Point
-from simprune.model.layers import Chain, Conv2d, Flatten
+from simprune.model.chain import Chain
+from simprune.model.layers import Conv2d, Flatten
 from simprune.model.network import FixedTarget
 
 

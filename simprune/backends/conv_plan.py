@@ -15,7 +15,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from simprune.model.layers import Conv2d, Stage
+from simprune.model.chain import Stage
+from simprune.model.layers import Conv2d
 
 Ints = npt.NDArray[np.int64]
 Packed = tuple[Ints, Ints, Ints]

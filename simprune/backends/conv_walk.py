@@ -13,7 +13,8 @@ from simprune.backends import conv_pooling as pooling
 from simprune.backends.conv_plan import LayerPlan, layer_plan
 from simprune.backends.conv_sampling import PrunedLayer
 from simprune.backends.elementwise import CODES
-from simprune.model.layers import AbstractMaximum, AbstractPool, Stage
+from simprune.model.chain import Stage
+from simprune.model.layers import AbstractMaximum, AbstractPool
 from simprune.model.network import NetworkSpec
 
 Array = npt.NDArray[Any]

@@ -23,7 +23,7 @@ from simprune.backends.reference_bounds import EPS, SLACK, bend, gamma
 from simprune.backends.reference_passes import column_norms, step
 from simprune.backends.reference_sampling import sphere_points
 from simprune.gap.base import Array, LayerNorms
-from simprune.model.layers import Stage
+from simprune.model.chain import Stage
 from simprune.model.network import NetworkSpec
 from simprune.rng import Purpose, network_key
 

@@ -6,7 +6,8 @@ Vectors are ``[n, n_columns]``, images ``[channels, height, width, n_columns]``,
 import numpy as np
 import numpy.typing as npt
 
-from simprune.model.layers import AbstractMaximum, AbstractPool, Conv2d, Stage
+from simprune.model.chain import Stage
+from simprune.model.layers import AbstractMaximum, AbstractPool, Conv2d
 
 Doubles = npt.NDArray[np.float64]
 

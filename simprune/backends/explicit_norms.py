@@ -7,7 +7,8 @@ from simprune.backends import explicit_maps as maps
 from simprune.backends.conv_certificates import group_norm
 from simprune.backends.conv_plan import layer_plan
 from simprune.backends.largest_norm import largest_norm
-from simprune.model.layers import Conv2d, Stage
+from simprune.model.chain import Stage
+from simprune.model.layers import Conv2d
 
 Doubles = npt.NDArray[np.float64]
 MOST_ENTRIES = 1 << 22

@@ -16,7 +16,8 @@ from simprune.backends.reference_bounds import EPS, SLACK, bend, gamma
 from simprune.backends.reference_passes import Moved, Passed, each
 from simprune.gap.base import LayerNorms
 from simprune.model.activations import AbstractActivation
-from simprune.model.layers import AbstractMaximum, AbstractPool, Conv2d, Stage
+from simprune.model.chain import Stage
+from simprune.model.layers import AbstractMaximum, AbstractPool, Conv2d
 from simprune.model.network import NetworkSpec
 
 Doubles = npt.NDArray[np.float64]

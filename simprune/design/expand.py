@@ -7,9 +7,9 @@ from typing import Any
 from simprune.design.layer_values import widened
 from simprune.design.point import Point
 from simprune.design.schema import DesignTable, NetworkTable
+from simprune.model.chain import Chain
 from simprune.model.distributions import DISTRIBUTIONS
 from simprune.model.errors import InputError
-from simprune.model.layers import Chain
 from simprune.model.network import AbstractTarget, FixedTarget, NetworkSpec, SampledTarget
 from simprune.model.pruning import AbstractPruningRule
 from simprune.model.registry import find

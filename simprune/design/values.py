@@ -13,9 +13,10 @@ from simprune.design.point import Point
 from simprune.gap.base import AbstractGapEstimator
 from simprune.gap.sampled import Sampled
 from simprune.model.activations import ACTIVATIONS, AbstractActivation, Identity
+from simprune.model.chain import Chain
 from simprune.model.distributions import DISTRIBUTIONS, Uniform
 from simprune.model.errors import InputError, nearest
-from simprune.model.layers import Chain, Dense, Flatten
+from simprune.model.layers import Dense, Flatten
 from simprune.model.network import NetworkSpec, SampledTarget
 from simprune.model.pruning import RULES, MagnitudePruning, PerLayer
 from simprune.model.registry import find, from_dict

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from simprune.model.activations import ACTIVATIONS, AbstractActivation
+from simprune.model.chain import Chain, Stage
 from simprune.model.distributions import DISTRIBUTIONS, AbstractDistribution
 from simprune.model.errors import InputError
-from simprune.model.layers import LAYERS, MAX_WIDTH, AbstractMaximum, Chain, Dense, Shape, Stage
+from simprune.model.layers import LAYERS, MAX_WIDTH, AbstractMaximum, Dense, Shape
 from simprune.model.registry import Registered, from_dict
 
 MAX_LAYER_WEIGHTS = 1 << 33

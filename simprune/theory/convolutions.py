@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
+from simprune.model.chain import Stage
 from simprune.model.distributions import AbstractDistribution, Gaussian, Laplace, Rademacher, Uniform
-from simprune.model.layers import Conv2d, Stage
+from simprune.model.layers import Conv2d
 from simprune.model.pruning import AbstractPruningRule
 from simprune.theory.laws import moment_law
 from simprune.theory.layers import TAIL, pruned_norm, target_norm
@@ -39,7 +40,9 @@ BETAS = 80
 def layer_target_norm(stage: Stage, law: AbstractDistribution, *, delta: float) -> NormBound:
     """Bound ||W*|| of a weighted layer of any kind; the same number bounds the pruned ||W|| (Jensen).
 
-    >>> from simprune.model.layers import Conv2d, Stage
+    >>> from simprune.model.chain import Stage
+
+    >>> from simprune.model.layers import Conv2d
     >>> layer = Conv2d(channels=32, kernel=(3, 3), padding=(1, 1))
     >>> stage = Stage(layer=layer, input=(32, 16, 16), output=(32, 16, 16))
     >>> round(layer_target_norm(stage, Uniform(), delta=0.05).value, 2)
@@ -59,7 +62,8 @@ def layer_pruned_norm(
     at most the bound of ||W*||, which does not vanish.
 
     >>> from simprune.model import pruning
-    >>> from simprune.model.layers import Conv2d, Stage
+    >>> from simprune.model.chain import Stage
+    >>> from simprune.model.layers import Conv2d
     >>> layer = Conv2d(channels=32, kernel=(3, 3), padding=(1, 1))
     >>> stage = Stage(layer=layer, input=(32, 16, 16), output=(32, 16, 16))
     >>> rule = pruning.MagnitudePruning(alpha=0.5)

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.model.activations import AbstractActivation, Identity
+from simprune.model.chain import Chain
 from simprune.model.errors import InputError
-from simprune.model.layers import AbstractAverage, AbstractLayer, Chain, Conv2d, Flatten, Shape
+from simprune.model.layers import AbstractAverage, AbstractLayer, Conv2d, Flatten, Shape
 from simprune.trained.network import TrainedNetwork
 
 Array = npt.NDArray[Any]

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from simprune.model.activations import ACTIVATIONS, AbstractActivation
+from simprune.model.chain import Chain
 from simprune.model.errors import InputError, nearest
-from simprune.model.layers import LAYERS, Chain
+from simprune.model.layers import LAYERS
 from simprune.model.registry import Registered, find, from_dict
 from simprune.trained.network import TrainedNetwork
 

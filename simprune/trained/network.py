@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.model.activations import AbstractActivation
+from simprune.model.chain import Chain
 from simprune.model.errors import InputError
-from simprune.model.layers import Chain, Dense, Shape
+from simprune.model.layers import Dense, Shape
 from simprune.model.network import FixedTarget, NetworkSpec
 
 Array = npt.NDArray[np.floating]

@@ -8,17 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.model.activations import Identity, LeakyReLU, ReLU, Sigmoid, Tanh
+from simprune.model.chain import Stage
 from simprune.model.errors import InputError
-from simprune.model.layers import (
-    AbstractLayer,
-    AveragePool,
-    Conv2d,
-    Flatten,
-    GlobalAveragePool,
-    GlobalMaxPool,
-    MaxPool,
-    Stage,
-)
+from simprune.model.layers import AbstractLayer, AveragePool, Conv2d, Flatten, GlobalAveragePool, GlobalMaxPool, MaxPool
 from simprune.trained.files import write_whole
 from simprune.trained.network import TrainedNetwork
 from simprune.trained.onnx_chain import OnnxNetwork

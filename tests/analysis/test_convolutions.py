@@ -15,7 +15,7 @@ from simprune.design.layer_values import widened
 from simprune.engine import run
 from simprune.gap.sampled import Sampled
 from simprune.gap.spectral import Spectral
-from simprune.model.layers import Chain
+from simprune.model.chain import Chain
 from simprune.model.pruning import FilterMagnitudePruning, MagnitudePruning
 from simprune.schedulers.serial import SerialScheduler
 from simprune.store.folder import FolderStore

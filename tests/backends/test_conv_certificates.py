@@ -9,8 +9,9 @@ from simprune.backends.certificates import DELTA, KEPT, TARGET
 from simprune.backends.conv_certificates import _frequencies, _phases, _root, conv_norms
 from simprune.backends.conv_passes import correlate_all, fold_all
 from simprune.backends.conv_plan import layer_plan
+from simprune.model.chain import Chain
 from simprune.model.errors import InputError
-from simprune.model.layers import Chain, Conv2d
+from simprune.model.layers import Conv2d
 from tests.conv_oracle import matrix_of
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,8 @@ from simprune.backends import cuda_costs as costs
 from simprune.backends.cuda import CudaBackend
 from simprune.gap.ascent import Ascent
 from simprune.model.activations import ReLU
-from simprune.model.layers import AveragePool, Chain, Conv2d
+from simprune.model.chain import Chain
+from simprune.model.layers import AveragePool, Conv2d
 from simprune.model.pruning import MagnitudePruning
 from tests.backends.interpreted import InterpretedDevice
 from tests.conformance.cases import point

@@ -12,8 +12,9 @@ from simprune.backends.explicit import ExplicitOps
 from simprune.backends.explicit_norms import map_norm
 from simprune.backends.explicit_pair import Ball, ExplicitPair, Parts
 from simprune.model.activations import ReLU, Tanh
+from simprune.model.chain import Chain
 from simprune.model.errors import InputError
-from simprune.model.layers import AveragePool, Chain, Conv2d, Dense, Flatten, GlobalMaxPool, MaxPool
+from simprune.model.layers import AveragePool, Conv2d, Dense, Flatten, GlobalMaxPool, MaxPool
 from simprune.trained.network import TrainedNetwork
 from tests.bracket.slow import output, pooled, weighted
 from tests.trained.networks import filled

@@ -14,8 +14,9 @@ from simprune.design.point import Point
 from simprune.gap.ascent import Ascent
 from simprune.gap.spectral import Spectral
 from simprune.model.activations import CentredSigmoid, Identity, LeakyReLU, ReLU, Sigmoid, Tanh
+from simprune.model.chain import Chain
 from simprune.model.errors import InputError
-from simprune.model.layers import AveragePool, Chain, Conv2d, Dense, Flatten, GlobalMaxPool, MaxPool
+from simprune.model.layers import AveragePool, Conv2d, Dense, Flatten, GlobalMaxPool, MaxPool
 from simprune.model.pruning import MagnitudePruning, RandomPruning
 from simprune.trained.formats import masked
 from simprune.trained.network import TrainedNetwork

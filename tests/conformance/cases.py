@@ -7,8 +7,9 @@ from simprune.design.point import Point
 from simprune.gap.ascent import Ascent
 from simprune.gap.spectral import Spectral
 from simprune.model.activations import ReLU
+from simprune.model.chain import Chain
 from simprune.model.distributions import Uniform
-from simprune.model.layers import AveragePool, Chain, Conv2d, Dense, Flatten, MaxPool
+from simprune.model.layers import AveragePool, Conv2d, Dense, Flatten, MaxPool
 from simprune.model.network import FixedTarget, NetworkSpec, SampledTarget
 from simprune.model.pruning import MagnitudePruning
 from simprune.trained.network import TrainedNetwork

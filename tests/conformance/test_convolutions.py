@@ -7,18 +7,9 @@ from simprune.backends.reference import ReferenceBackend
 from simprune.gap.ascent import Ascent
 from simprune.gap.spectral import Spectral
 from simprune.model.activations import ACTIVATIONS, Identity, ReLU, Tanh
+from simprune.model.chain import Chain
 from simprune.model.distributions import Gaussian, Rademacher
-from simprune.model.layers import (
-    AveragePool,
-    Chain,
-    Conv2d,
-    Dense,
-    Flatten,
-    GlobalAveragePool,
-    GlobalMaxPool,
-    MaxPool,
-    conv1d,
-)
+from simprune.model.layers import AveragePool, Conv2d, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, MaxPool, conv1d
 from simprune.model.pruning import RULES, FilterMagnitudePruning, MagnitudePruning, RandomPruning
 from simprune.rng import Purpose
 from tests.conformance.cases import BOTH, SMALL_CNN, columns, point, trained_cnn

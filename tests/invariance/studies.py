@@ -5,8 +5,9 @@ from simprune.gap.ascent import Ascent
 from simprune.gap.sampled import Sampled
 from simprune.gap.spectral import Spectral
 from simprune.model.activations import ReLU, Tanh
+from simprune.model.chain import Chain
 from simprune.model.distributions import Gaussian, Uniform
-from simprune.model.layers import Chain, Conv2d, Dense, Flatten, MaxPool
+from simprune.model.layers import Conv2d, Dense, Flatten, MaxPool
 from simprune.model.pruning import (
     BernoulliPruning,
     FilterMagnitudePruning,

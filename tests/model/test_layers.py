@@ -6,19 +6,10 @@ import numpy as np
 import pytest
 
 from simprune.model.activations import Identity, ReLU
+from simprune.model.chain import Chain
 from simprune.model.distributions import Uniform
 from simprune.model.errors import InputError
-from simprune.model.layers import (
-    AveragePool,
-    Chain,
-    Conv2d,
-    Dense,
-    Flatten,
-    GlobalAveragePool,
-    GlobalMaxPool,
-    MaxPool,
-    conv1d,
-)
+from simprune.model.layers import AveragePool, Conv2d, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, MaxPool, conv1d
 from simprune.model.network import NetworkSpec, SampledTarget
 
 TARGET = SampledTarget(distribution=Uniform(K=2.0))

@@ -16,8 +16,9 @@ from simprune.backends.cuda_selection import BINS_OF_THREAD, DIGIT
 from simprune.backends.reference_conv import written_out
 from simprune.design.point import Point
 from simprune.model.activations import LeakyReLU, Tanh
+from simprune.model.chain import Chain
 from simprune.model.distributions import Gaussian, Laplace, Rademacher, Uniform
-from simprune.model.layers import AveragePool, Chain, Conv2d, Dense, Flatten, MaxPool
+from simprune.model.layers import AveragePool, Conv2d, Dense, Flatten, MaxPool
 from simprune.model.pruning import MagnitudePruning, RandomPruning
 from simprune.rng import Purpose
 from tests.conformance.cases import point, trained_cnn

@@ -6,8 +6,9 @@ import pytest
 from simprune.backends.reference import ReferenceBackend
 from simprune.backends.reference_conv import written_out
 from simprune.model.activations import ReLU
+from simprune.model.chain import Chain
 from simprune.model.distributions import Gaussian, Laplace, Rademacher, Uniform
-from simprune.model.layers import Chain, Conv2d, Dense, Flatten, MaxPool
+from simprune.model.layers import Conv2d, Dense, Flatten, MaxPool
 from simprune.model.network import NetworkSpec, SampledTarget
 from simprune.model.pruning import (
     BernoulliPruning,

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from simprune.model.activations import AbstractActivation, LeakyReLU, ReLU, Tanh
-from simprune.model.layers import AveragePool, Chain, Conv2d, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, MaxPool
+from simprune.model.chain import Chain
+from simprune.model.layers import AveragePool, Conv2d, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, MaxPool
 from simprune.trained.network import TrainedNetwork
 
 

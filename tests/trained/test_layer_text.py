@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from simprune.model.activations import LeakyReLU, ReLU
+from simprune.model.chain import Chain
 from simprune.model.errors import InputError
-from simprune.model.layers import Chain, Dense, Flatten
+from simprune.model.layers import Dense, Flatten
 from simprune.trained.layer_text import layer_text, parse_layer_text
 from simprune.trained.network import TrainedNetwork
 from simprune.trained.npz import read_npz, write_npz
