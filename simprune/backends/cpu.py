@@ -1,31 +1,26 @@
 """The CPU backend: Numba kernels on micro-batches of trials that fit the processor's cache."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from simprune.backends import batch, certificates, evaluation, exact, semidefinite
-from simprune.backends.base import AbstractBackend, HostColumns, Trial, Trials
+from simprune.backends.base import AbstractBackend, Trial, Trials
 from simprune.backends.conv_cpu import ConvOps, conv_batch_size, rebuild_conv
-from simprune.backends.cpu_pruned import TOP_KEY, CpuPruned, JointPlan, Layout, joint_plan, offsets, plan_of
-from simprune.backends.elementwise import CODES
-from simprune.backends.filters import row_energies, row_entries, smallest_rows
+from simprune.backends.cpu_batch import Array, CpuBatch
+from simprune.backends.cpu_pruned import CpuPruned, Layout
 from simprune.backends.memory import keep_freed_memory
-from simprune.backends.sampling import LAW_CODES, sphere_inputs
+from simprune.backends.sampling import sphere_inputs
 from simprune.design.point import Point
 from simprune.gap.base import LayerNorms
 from simprune.gap.semidefinite import slope_bound
-from simprune.model.pruning import AbstractPruningRule
 from simprune.rng import Purpose, stream
 from simprune.trained.network import TrainedNetwork
 
 CACHE_BYTES = 6 << 20
 MAX_BATCH = 64
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,166 +41,8 @@ class Moved:
     norms: Array
 
 
-class CpuOps(HostColumns):
+class CpuOps(CpuBatch):
     """The operations of ``gap.base.Ops`` on a micro-batch."""
-
-    def __init__(self, point: Point, trials: Trials, trained: TrainedNetwork | None) -> None:
-        self.network = point.network
-        self.n_trials = len(trials)
-        self._trials, self._key = trials, point.key
-        self._dtype = np.dtype(point.precision)
-        self._key_dtype = np.int32 if self._dtype == np.float32 else np.int64
-        self._layout = Layout.of(point.network)
-        self._trained = trained
-        activation = point.network.activation
-        smooth = 1 if 0.0 < activation.curvature < np.inf else None
-        self._activation = (CODES[type(activation)], activation.parameter, smooth)
-        self._shape = (self._layout.widths, self._layout.at, self._layout.rows)
-        self._bias = np.zeros(0, self._dtype)
-        if trained is not None and any(b.any() for b in trained.biases):
-            self._bias = np.concatenate(trained.biases).astype(self._dtype)
-        self._target_norms: npt.NDArray[np.float64] | None = None
-        self.weights, self._keys = self._sample()
-
-    def _sample(self) -> tuple[Array, Array]:
-        shape = (self.n_trials, int(self._layout.at[-1]))
-        weights, keys = np.empty(shape, self._dtype), np.empty(shape, self._key_dtype)
-        if self._trained is not None:
-            weights[:] = np.concatenate([w.ravel() for w in self._trained.weights]).astype(self._dtype)
-            keys[:] = np.abs(weights).view(self._key_dtype)
-            return weights, keys
-        distribution = self.network.distribution
-        assert distribution is not None
-        scales = np.array([distribution.scale(*shape) for shape in self.network.shapes])
-        fill = batch.sample32 if self._dtype == np.float32 else batch.sample64
-        law = LAW_CODES[type(distribution)]
-        fill(*self._key, self._layout.weight_streams, self._trials, law, scales, self._layout.at, weights, keys)
-        return weights, keys
-
-    @cached_property
-    def _turned(self) -> Array:
-        out = np.empty_like(self.weights)
-        batch.transpose_all(self.weights, self._layout.widths, self._layout.at, out)
-        return out
-
-    @cached_property
-    def _mask_keys(self) -> Array:
-        keys = np.empty_like(self._keys)
-        batch.mask_keys(*self._key, self._layout.mask_streams, self._trials, self._layout.at, keys)
-        return keys
-
-    def prune(self, rules: Sequence[AbstractPruningRule]) -> list[CpuPruned]:
-        """Prune the batch by every rule; exact rules with the same score share one ranked list of the smallest keys."""
-        pruned: dict[int, CpuPruned] = {}
-        for is_random in (False, True):
-            exact = [i for i, r in enumerate(rules) if r.exact_count and r.is_random is is_random and not r.whole_rows]
-            if len(exact) > 1:
-                own = tuple(rules[i] for i in exact)
-                plan = self._joint_plan(own)
-                together = self._prune_together(plan, is_random=is_random) if plan is not None else {}
-                pruned.update({exact[place]: found for place, found in together.items()})
-        for i, rule in enumerate(rules):
-            if i not in pruned:
-                pruned[i] = self._prune_alone(rule)
-        return [pruned[i] for i in range(len(rules))]
-
-    def _prune_alone(self, rule: AbstractPruningRule) -> CpuPruned:
-        if rule.whole_rows:
-            return self._prune_rows(rule)
-        return self._prune_exactly(rule) if rule.exact_count else self._prune_each(rule, tight=True)
-
-    def _prune_rows(self, rule: AbstractPruningRule) -> CpuPruned:
-        counts = [rule.n_pruned_of(shape, layer) for layer, shape in enumerate(self.network.shapes)]
-        pruned, first = self._room_for(counts), 0
-        for layer, shape in enumerate(self.network.shapes):
-            at, spot = int(self._layout.at[layer]), slice(int(pruned.room[layer]), int(pruned.room[layer + 1]))
-            weights = self.weights[:, at : at + shape[0] * shape[1]]
-            scores = self._mask_keys[:, at : at + shape[0]] if rule.is_random else row_energies(weights, shape)
-            gone = smallest_rows(scores, rule.n_pruned(shape[0], layer))
-            starts, columns, values, pruned.threshold[:, layer] = row_entries(weights, shape, gone)
-            pruned.starts[:, first : first + shape[0] + 1] = starts
-            pruned.columns[:, spot], pruned.values[:, spot], pruned.n_pruned[:, layer] = columns, values, counts[layer]
-            first += shape[0] + 1
-        return pruned
-
-    def _joint_plan(self, rules: tuple[AbstractPruningRule, ...]) -> "JointPlan | None":
-        if self._trained is None or rules[0].is_random:
-            return joint_plan(rules, self.network, self._dtype.name)
-        return JointPlan.of([self._plan(rule) for rule in rules], self.network)
-
-    def _prune_together(self, plan: "JointPlan", *, is_random: bool) -> dict[int, CpuPruned]:
-        """Prune by the rules of the plan; return what succeeded, by their places."""
-        n, depth, n_rules = self.n_trials, self.network.depth, len(plan.places)
-        keys = self._mask_keys if is_random else self._keys
-        index, ranks = np.empty((2, n, int(plan.listed_room[-1])), np.int32)
-        listed = (plan.listed_room, index, ranks, np.empty((n, depth), np.int64))
-        batch.list_candidates(self._shape, keys, plan.highs, listed)
-        total = max(int(plan.rooms[-1, -1]), 1)
-        columns, values = np.empty((n, total), np.int32), np.empty((n, total), self._dtype)
-        starts = np.empty((n_rules, n, int(self._layout.rows[-1]) + depth), np.int64)
-        counts, thresholds = np.empty((n_rules, n, depth), np.int64), np.empty((n_rules, n, depth))
-        entries = (plan.rooms, starts, columns, values)
-        batch.prune_listed(self._shape, self.weights, listed, plan.ranks, not is_random, entries, counts, thresholds)
-        return {
-            place: CpuPruned(
-                layout=self._layout,
-                room=plan.rooms[i],
-                starts=starts[i],
-                columns=columns,
-                values=values,
-                n_pruned=counts[i],
-                threshold=thresholds[i],
-            )
-            for i, place in enumerate(plan.places)
-            if (counts[i] >= 0).all()
-        }
-
-    def _prune_exactly(self, rule: AbstractPruningRule) -> CpuPruned:
-        ranks, brackets = self._plan(rule)
-        keys = self._mask_keys if rule.is_random else self._keys
-        pruned = self._room_for(ranks.tolist())
-        args = (self._shape, self.weights, keys, ranks, brackets, not rule.is_random)
-        batch.prune_smallest(*args, pruned.entries, pruned.n_pruned, pruned.threshold)
-        return pruned
-
-    def _plan(self, rule: AbstractPruningRule) -> tuple[Array, Array]:
-        if rule.is_random or self._trained is None:
-            return plan_of(rule, self.network, self._dtype.name)
-        ranks = [rule.n_pruned(n, layer) for layer, n in enumerate(self.network.n_weights)]
-        brackets = np.array([self._ranked_keys(layer, k) for layer, k in enumerate(ranks)], dtype=self._key_dtype)
-        return np.array(ranks), np.ascontiguousarray(brackets.T)
-
-    def _ranked_keys(self, layer: int, k: int) -> tuple[int, int]:
-        keys = self._keys[0, self._layout.at[layer] : self._layout.at[layer + 1]]
-        nearby = sorted({max(k - 1, 0), min(k, len(keys) - 1)})
-        found = np.partition(keys, nearby)[nearby]
-        return (int(found[0]) if k else 0), int(found[-1])
-
-    def _prune_each(self, rule: AbstractPruningRule, *, tight: bool) -> CpuPruned:
-        bits = 31 if self._dtype == np.float32 else 53
-        weights = self.network.n_weights
-        expected = [rule.n_pruned(n, layer) for layer, n in enumerate(weights)]
-        bounds = np.array([(k << bits) // n for k, n in zip(expected, weights, strict=True)], dtype=np.int64)
-        room = [min(n, k + 12 * int(k**0.5) + 64) if tight else n for k, n in zip(expected, weights, strict=True)]
-        pruned = self._room_for(room)
-        limits = np.minimum(bounds, TOP_KEY[self._dtype.name]).astype(self._key_dtype)
-        batch.prune_below(
-            self._shape, self.weights, self._mask_keys, limits, pruned.entries, pruned.n_pruned, pruned.threshold
-        )
-        return self._prune_each(rule, tight=False) if (pruned.n_pruned < 0).any() else pruned
-
-    def _room_for(self, counts: Sequence[int]) -> CpuPruned:
-        room, depth, n = offsets(counts), self.network.depth, self.n_trials
-        total = max(int(room[-1]), 1)
-        return CpuPruned(
-            layout=self._layout,
-            room=room,
-            starts=np.zeros((n, int(self._layout.rows[-1]) + depth), dtype=np.int64),
-            columns=np.empty((n, total), dtype=np.int32),
-            values=np.empty((n, total), dtype=self._dtype),
-            n_pruned=np.empty((n, depth), dtype=np.int64),
-            threshold=np.empty((n, depth), dtype=np.float64),
-        )
 
     def random_inputs(self, purpose: Purpose, count: int, *, origin: bool = False) -> Array:
         """Return ``count`` random unit vectors (for ``origin`` 0 first), and zero columns up to a multiple of 8."""
