@@ -15,6 +15,7 @@ _at_most = compare_lanes(or_equal=True)
 LANES = 32
 SAMPLE_RUN = 256
 SMALL = 4096
+SHARE = 32
 
 
 @inner
@@ -144,11 +145,18 @@ def _sampled_bracket(bits: npt.NDArray[Any], top: Any, k: int) -> tuple[Any, Any
     n = bits.size
     if n <= SMALL:
         return bits.dtype.type(0), top
-    runs = max(SMALL, n // 64) // SAMPLE_RUN
+    runs = max(SMALL, n // SHARE) // SAMPLE_RUN
     stride = n // runs
     sample = (bits[: runs * stride].reshape(runs, stride)[:, :SAMPLE_RUN] & top).reshape(-1)
     size, share = sample.size, k / n
     spread = 4.0 * math.sqrt(size * share * (1.0 - share)) + 4.0
     a, b = math.floor(share * size - spread), math.ceil(share * size + spread)
-    sample.partition([i for i in (a, b) if 0 <= i < size])
-    return (sample[a] if a >= 0 else bits.dtype.type(0)), (sample[b] if b < size else top)
+    # One partition after the other: NumPy's vector code knows a single place only.
+    low, high = bits.dtype.type(0), top
+    if a >= 0:
+        sample.partition(a)
+        low, sample, b = sample[a], sample[a:], b - a
+    if b < sample.size:
+        sample.partition(b)
+        high = sample[b]
+    return low, high
