@@ -5,8 +5,16 @@ import numpy as np
 from simprune.backends.assign import clear, copy
 from simprune.backends.compile import inner, kernel
 from simprune.backends.pair import column_norms, difference, forward, gap_gradient, move, output_gradient, transpose
-from simprune.backends.sampling import mask_keys32, mask_keys64, sample_layer32, sample_layer64
-from simprune.backends.selection import compress_rows, keep_ranked, list_at_most, rank_keys, select, smallest_kept
+from simprune.backends.sampling import mask_keys32, mask_keys64, sample_layer32, sample_layer64, sample_listed32
+from simprune.backends.selection import (
+    compress_rows,
+    keep_ranked,
+    keep_smallest,
+    list_at_most,
+    rank_keys,
+    select,
+    smallest_kept,
+)
 
 
 @kernel
@@ -131,6 +139,41 @@ def prune_smallest(shape, weights, keys, ranks, brackets, by_weight, entries, co
             spot = room[layer]
             compress_rows(index, k, weights[t, a:b], widths[layer], rows, columns[t, spot:], values[t, spot:])
             first += widths[layer + 1] + 1
+
+
+@kernel
+def sample_and_prune32(address, law, scales, shape, weights, ranks, brackets, entries, counts, thresholds):
+    """Fill weights (float32) and prune the ``ranks[layer]`` smallest of every layer, without ever storing their keys.
+
+    ``address`` = (k0, k1, streams, trials); the rest as for ``prune_smallest``. A layer whose bracket missed gets count -1.
+    """
+    k0, k1, streams, trials = address
+    widths, at, _ = shape
+    room, starts, columns, values = entries
+    n, depth = counts.shape
+    size = _largest(at) + 32
+    index, near, order, scratch = np.empty((4, size), np.int32)
+    for t in range(n):
+        first = 0
+        for layer in range(depth):
+            a, b = at[layer], at[layer + 1]
+            k, low, high = ranks[layer], brackets[0, layer], brackets[1, layer]
+            own, listed = weights[t, a:b], (index, near)
+            found = sample_listed32(k0, k1, streams[0, layer], trials[t], law, scales[layer], own, high, listed)
+            for p in range(found):
+                order[p] = p
+            kept = keep_smallest(near, k, low, high, order, found, scratch) if found >= k else np.int64(-2)
+            rows = starts[t, first : first + widths[layer + 1] + 1]
+            first += widths[layer + 1] + 1
+            counts[t, layer] = k if kept != -2 else -1
+            if kept == -2:
+                clear(rows)
+                continue
+            thresholds[t, layer] = np.abs(np.float64(own[index[kept]]))
+            for p in range(k):
+                index[p] = index[order[p]]
+            spot = room[layer]
+            compress_rows(index, k, own, widths[layer], rows, columns[t, spot:], values[t, spot:])
 
 
 @kernel

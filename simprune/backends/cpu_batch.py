@@ -39,22 +39,45 @@ class CpuBatch(HostColumns):
         if trained is not None and any(b.any() for b in trained.biases):
             self._bias = np.concatenate(trained.biases).astype(self._dtype)
         self._target_norms: npt.NDArray[np.float64] | None = None
-        self.weights, self._keys = self._sample()
+        self._weights: Array | None = None
+
+    @property
+    def weights(self) -> Array:
+        """The targets' weights, ``[n_trials, n_weights]``."""
+        if self._weights is None:
+            self._weights = self._sampled[0]
+        return self._weights
+
+    @property
+    def _keys(self) -> Array:
+        return self._sampled[1]
+
+    @cached_property
+    def _sampled(self) -> tuple[Array, Array]:
+        return self._sample()
 
     def _sample(self) -> tuple[Array, Array]:
-        shape = (self.n_trials, int(self._layout.at[-1]))
-        weights, keys = np.empty(shape, self._dtype), np.empty(shape, self._key_dtype)
+        weights, keys = self._flat(self._dtype), self._flat(self._key_dtype)
         if self._trained is not None:
             weights[:] = np.concatenate([w.ravel() for w in self._trained.weights]).astype(self._dtype)
             keys[:] = np.abs(weights).view(self._key_dtype)
             return weights, keys
+        fill = batch.sample32 if self._dtype == np.float32 else batch.sample64
+        fill(*self._address, *self._law, self._layout.at, weights, keys)
+        return weights, keys
+
+    def _flat(self, dtype: npt.DTypeLike) -> Array:
+        return np.empty((self.n_trials, int(self._layout.at[-1])), dtype)
+
+    @property
+    def _address(self) -> tuple[Any, ...]:
+        return (*self._key, self._layout.weight_streams, self._trials)
+
+    @property
+    def _law(self) -> tuple[int, Array]:
         distribution = self.network.distribution
         assert distribution is not None
-        scales = np.array([distribution.scale(*shape) for shape in self.network.shapes])
-        fill = batch.sample32 if self._dtype == np.float32 else batch.sample64
-        law = LAW_CODES[type(distribution)]
-        fill(*self._key, self._layout.weight_streams, self._trials, law, scales, self._layout.at, weights, keys)
-        return weights, keys
+        return LAW_CODES[type(distribution)], np.array([distribution.scale(*shape) for shape in self.network.shapes])
 
     @cached_property
     def _turned(self) -> Array:
@@ -64,12 +87,14 @@ class CpuBatch(HostColumns):
 
     @cached_property
     def _mask_keys(self) -> Array:
-        keys = np.empty_like(self._keys)
+        keys = self._flat(self._key_dtype)
         batch.mask_keys(*self._key, self._layout.mask_streams, self._trials, self._layout.at, keys)
         return keys
 
     def prune(self, rules: Sequence[AbstractPruningRule]) -> list[CpuPruned]:
         """Prune the batch by every rule; exact rules with the same score share one ranked list of the smallest keys."""
+        if len(rules) == 1 and (first := self._sample_and_prune(rules[0])) is not None:
+            return [first]
         pruned: dict[int, CpuPruned] = {}
         for is_random in (False, True):
             exact = [i for i, r in enumerate(rules) if r.exact_count and r.is_random is is_random and not r.whole_rows]
@@ -82,6 +107,21 @@ class CpuBatch(HostColumns):
             if i not in pruned:
                 pruned[i] = self._prune_alone(rule)
         return [pruned[i] for i in range(len(rules))]
+
+    def _sample_and_prune(self, rule: AbstractPruningRule) -> CpuPruned | None:
+        """Prune by magnitude while the targets are sampled, if they are not yet; None if that cannot be, or missed."""
+        law = self.network.distribution
+        plain = rule.exact_count and not (rule.is_random or rule.whole_rows)
+        if self._weights is not None or self._dtype != np.float32 or law is None or not law.is_continuous or not plain:
+            return None
+        ranks, brackets = self._plan(rule)
+        if any(k == n for k, n in zip(ranks.tolist(), self.network.n_weights, strict=True)):
+            return None
+        weights, pruned = self._flat(self._dtype), self._room_for(ranks.tolist())
+        found = (pruned.entries, pruned.n_pruned, pruned.threshold)
+        batch.sample_and_prune32(self._address, *self._law, self._shape, weights, ranks, brackets, *found)
+        self._weights = weights
+        return pruned if (pruned.n_pruned >= 0).all() else None
 
     def _prune_alone(self, rule: AbstractPruningRule) -> CpuPruned:
         if rule.whole_rows:

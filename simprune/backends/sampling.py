@@ -7,6 +7,7 @@ from numba.extending import intrinsic
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner, kernel, leaf
 from simprune.backends.philox import MAGNITUDE32, fill_block, fill_words, keys31, keys53
+from simprune.backends.selection import list_at_most
 from simprune.model.distributions import DISTRIBUTIONS, Gaussian, Laplace, Rademacher, Uniform
 from simprune.model.scalars import half_normal_quantile
 from simprune.rng import BLOCK
@@ -134,6 +135,16 @@ def by_inversion53(law, words, keys, scale, weights):
 
 
 @inner
+def _weights31(law, words, scale, weights):
+    if law == UNIFORM:
+        uniform31(words, scale, weights)
+    elif law == GAUSSIAN:
+        gaussian31(words, scale, weights)
+    else:
+        by_inversion31(law, words, scale, weights)
+
+
+@inner
 def sample_layer32(k0, k1, stream, trial, law, scale, weights, keys):
     """Fill one layer's weights (float32, flat) and rank keys (int32)."""
     words = np.empty(BLOCK, np.uint32)
@@ -141,16 +152,33 @@ def sample_layer32(k0, k1, stream, trial, law, scale, weights, keys):
         stop = min(start + BLOCK, weights.size)
         fill_block(start // BLOCK, k0, k1, stream, trial, words)
         part = words[: stop - start]
-        if law == UNIFORM:
-            uniform31(part, scale, weights[start:stop])
-        elif law == GAUSSIAN:
-            gaussian31(part, scale, weights[start:stop])
-        else:
-            by_inversion31(law, part, scale, weights[start:stop])
+        _weights31(law, part, scale, weights[start:stop])
         if law == RADEMACHER:
             clear(keys[start:stop])
         else:
             keys31(part, keys[start:stop])
+
+
+@inner
+def sample_listed32(k0, k1, stream, trial, law, scale, weights, high, listed):
+    """Fill one layer's weights and list the keys <= high with their places, all in one pass; return their number.
+
+    ``listed`` = (places (int32), keys (int32)), both with room for all weights and 32 more.
+    """
+    places, near = listed
+    words, keys, count = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.int32), 0
+    for start in range(0, weights.size, BLOCK):
+        stop = min(start + BLOCK, weights.size)
+        fill_block(start // BLOCK, k0, k1, stream, trial, words)
+        part, own = words[: stop - start], keys[: stop - start]
+        _weights31(law, part, scale, weights[start:stop])
+        keys31(part, own)
+        found = list_at_most(own, high, places[count:])
+        for p in range(count, count + found):
+            near[p] = own[places[p]]
+            places[p] += start
+        count += found
+    return count
 
 
 @inner
