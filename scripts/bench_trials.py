@@ -95,8 +95,9 @@ def shared_alphas():
 
         def together(cells=cells, x=x, n=n):
             ops = CpuBackend().open(cells[0], np.arange(n), None)
+            found = ops.prune([cell.rule for cell in cells])
             passed = ops.forward(np.broadcast_to(x, (n, *x.shape)).copy())
-            return [ops.gaps(ops.difference(passed, pruned)) for pruned in ops.prune([cell.rule for cell in cells])]
+            return [ops.gaps(ops.difference(passed, pruned)) for pruned in found]
 
         def apart(cells=cells, x=x, n=n):
             return [our_trials(cell, x, n) for cell in cells]

@@ -78,6 +78,29 @@ def list_candidates(shape, keys, highs, candidates):
 
 
 @kernel
+def sample_and_list32(address, law, scales, shape, weights, highs, candidates):
+    """Fill weights (float32) and do what ``list_candidates`` does with their keys, without ever storing these.
+
+    ``address`` = (k0, k1, streams, trials).
+    """
+    k0, k1, streams, trials = address
+    _, at, _ = shape
+    room, index, ranks, counts = candidates
+    size = _largest(at) + 32
+    places, near, order, spare = np.empty((4, size), np.int32)
+    for t in range(counts.shape[0]):
+        for layer in range(counts.shape[1]):
+            own, begin, end, listed = weights[t, at[layer] : at[layer + 1]], room[layer], room[layer + 1], (places, near)
+            scale = scales[layer]
+            found = sample_listed32(k0, k1, streams[0, layer], trials[t], law, scale, own, highs[layer], listed)
+            counts[t, layer] = found if found <= end - begin else -1
+            if 0 < found <= end - begin:
+                for p in range(found):
+                    index[t, begin + p] = places[p]
+                rank_keys(near[:found], ranks[t, begin : begin + found], order[:found], spare[:found])
+
+
+@kernel
 def prune_listed(shape, weights, candidates, ranks, by_weight, entries, counts, thresholds):
     """Prune the ``ranks[rule, layer]`` smallest keys of every layer and trial by all rules, from ranked ``candidates``.
 

@@ -101,18 +101,23 @@ class CpuBatch(HostColumns):
             if len(exact) > 1:
                 own = tuple(rules[i] for i in exact)
                 plan = self._joint_plan(own)
-                together = self._prune_together(plan, is_random=is_random) if plan is not None else {}
+                alone = sum(not (r.is_random or r.whole_rows) for r in rules) > len(plan.places if plan else ())
+                together = self._prune_together(plan, is_random=is_random, keep=alone) if plan is not None else {}
                 pruned.update({exact[place]: found for place, found in together.items()})
         for i, rule in enumerate(rules):
             if i not in pruned:
                 pruned[i] = self._prune_alone(rule)
         return [pruned[i] for i in range(len(rules))]
 
+    @property
+    def _may_fuse(self) -> bool:
+        """Whether weights can be drawn while they are pruned: they are not yet, and have 31-bit keys of their own."""
+        law = self.network.distribution
+        return self._weights is None and self._dtype == np.float32 and law is not None and law.is_continuous
+
     def _sample_and_prune(self, rule: AbstractPruningRule) -> CpuPruned | None:
         """Prune by magnitude while the targets are sampled, if they are not yet; None if that cannot be, or missed."""
-        law = self.network.distribution
-        plain = rule.exact_count and not (rule.is_random or rule.whole_rows)
-        if self._weights is not None or self._dtype != np.float32 or law is None or not law.is_continuous or not plain:
+        if not self._may_fuse or not rule.exact_count or rule.is_random or rule.whole_rows:
             return None
         ranks, brackets = self._plan(rule)
         if any(k == n for k, n in zip(ranks.tolist(), self.network.n_weights, strict=True)):
@@ -147,13 +152,16 @@ class CpuBatch(HostColumns):
             return joint_plan(rules, self.network, self._dtype.name)
         return JointPlan.of([self._plan(rule) for rule in rules], self.network)
 
-    def _prune_together(self, plan: "JointPlan", *, is_random: bool) -> dict[int, CpuPruned]:
-        """Prune by the rules of the plan; return what succeeded, by their places."""
+    def _prune_together(self, plan: "JointPlan", *, is_random: bool, keep: bool) -> dict[int, CpuPruned]:
+        """Prune by the rules of the plan; return what succeeded, by their places. ``keep``: other rules need the keys."""
         n, depth, n_rules = self.n_trials, self.network.depth, len(plan.places)
-        keys = self._mask_keys if is_random else self._keys
         index, ranks = np.empty((2, n, int(plan.listed_room[-1])), np.int32)
         listed = (plan.listed_room, index, ranks, np.empty((n, depth), np.int64))
-        batch.list_candidates(self._shape, keys, plan.highs, listed)
+        if self._may_fuse and not (is_random or keep):
+            self._weights = self._flat(self._dtype)
+            batch.sample_and_list32(self._address, *self._law, self._shape, self._weights, plan.highs, listed)
+        else:
+            batch.list_candidates(self._shape, self._mask_keys if is_random else self._keys, plan.highs, listed)
         total = max(int(plan.rooms[-1, -1]), 1)
         columns, values = np.empty((n, total), np.int32), np.empty((n, total), self._dtype)
         starts = np.empty((n_rules, n, int(self._layout.rows[-1]) + depth), np.int64)

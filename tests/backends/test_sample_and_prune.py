@@ -42,6 +42,27 @@ def test_masks_and_weights_are_those_of_stored_keys(law, rule):
     assert_same(ops, pruned, case)
 
 
+@pytest.mark.parametrize("law", [Uniform(), Gaussian()], ids=lambda law: law.name)
+def test_several_rules_share_one_list_of_keys_that_are_not_stored(law):
+    rules = [MagnitudePruning(alpha=alpha) for alpha in (0.5, 0.4, 0.7)] + [RandomPruning(alpha=0.5)]
+    case = point((70, 60, 50), law=law)
+    ops, before = CpuOps(case, TRIALS, None), CpuOps(case, TRIALS, None)
+    assert before.weights.size
+    found = ops.prune(rules)
+    assert "_sampled" not in vars(ops)
+    assert ops.weights.tobytes() == before.weights.tobytes()
+    for pruned, wanted in zip(found, before.prune(rules), strict=True):
+        for name in ("n_pruned", "threshold", "starts"):
+            np.testing.assert_array_equal(getattr(pruned, name), getattr(wanted, name), err_msg=name)
+        for t in range(len(TRIALS)):
+            for layer in range(2):
+                part = slice(int(pruned.room[layer]), int(pruned.room[layer] + pruned.n_pruned[t, layer]))
+                np.testing.assert_array_equal(pruned.columns[t, part], wanted.columns[t, part])
+    other = CpuOps(case, TRIALS, None)
+    other.prune([*rules, MagnitudePruning(alpha=0.01)])
+    assert "_sampled" in vars(other)
+
+
 def test_a_missed_bracket_is_noticed_and_answered(monkeypatch):
     case = point((37, 70, 33), rule=MagnitudePruning(alpha=0.3))
     plan_of = cpu_batch.plan_of
