@@ -50,6 +50,21 @@ def test_integers_are_those_of_the_cpu_and_floats_are_near(backend):
                 assert np.all(found["gap_lower"] <= found["gap_upper"])
 
 
+def test_networks_with_convolutions_agree_too(backend):
+    from simprune.backends.cpu import CpuBackend
+    from simprune.gap.ascent import Ascent
+    from simprune.gap.spectral import Spectral
+    from tests.conformance.cases import columns, point
+    from tests.conformance.test_convolutions import CHAINS
+
+    for chain in CHAINS.values():
+        case = point(chain=chain, estimators=(Ascent(restarts=16, steps=10), Spectral()))
+        found, wanted = (columns(b, case, stop=8)[0] for b in (backend, CpuBackend()))
+        np.testing.assert_array_equal(found["n_pruned"], wanted["n_pruned"])
+        assert np.mean(np.isclose(found["gap_lower"], wanted["gap_lower"], rtol=1e-2)) >= 0.75
+        assert np.all(found["gap_lower"] <= found["gap_upper"])
+
+
 def test_masks_of_large_layers_are_those_of_the_cpu(backend):
     from simprune.backends.cpu import CpuBackend
     from simprune.model.pruning import MagnitudePruning, RandomPruning
