@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ SCHEDULER, RUN = 0, 1
 MIN_TASKS = 3
 START_SECONDS = 300
 ADDRESS, OVER = "scheduler.json", "over"
+GRACE_SECONDS = 8.0
+"""How long a task may take to end by itself after the run; srun waits 30 s before it calls the job failed."""
 GuardedNanny: type[Any] = nanny_class(SpawnGuard())
 
 
@@ -67,14 +70,28 @@ def serve(cluster: Cluster, *, folder: Path) -> NoReturn:
     # The time limit of the job is a matter of the run, which stops cleanly; the runner ends itself by a SIGINT.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
-    own = meeting_place(folder)
+    own, ended = meeting_place(folder), threading.Event()
+    threading.Thread(target=_end_with_the_run, args=(own / OVER, ended), daemon=True).start()
     with dask.config.set(SETTINGS):
         try:
             _join(cluster, own, _common_keys(own, make=_task_numbers()[0] == SCHEDULER))
         except (RuntimeError, OSError):
             if not (own / OVER).exists():
                 raise
+        finally:
+            ended.set()
     raise SystemExit(0)
+
+
+def _end_with_the_run(over: Path, ended: threading.Event) -> None:
+    """End this process some time after the run: a worker that was about to join it tries forever."""
+    while not over.exists():
+        if ended.wait(0.5):
+            return
+    if not ended.wait(GRACE_SECONDS):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(GRACE_SECONDS / 2)
+        os._exit(0)
 
 
 def meeting_place(folder: Path) -> Path:

@@ -1,6 +1,9 @@
 """What a task of an srun does that comes after the run is over, without SLURM."""
 
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +61,27 @@ def test_a_worker_without_keys_gives_up(task, tmp_path, monkeypatch):
     monkeypatch.setattr(srun, "START_SECONDS", 0.3)
     with pytest.raises(InputError, match="must put its keys into"):
         srun.serve(Cluster(), folder=tmp_path)
+
+
+STUCK = """
+import sys, time
+from pathlib import Path
+from simprune.design.cluster import Cluster
+from simprune.schedulers import srun
+from simprune.schedulers.keys import make_keys
+folder = Path(sys.argv[1])
+own = srun.meeting_place(folder)
+make_keys(own)
+srun.GRACE_SECONDS = 0.5
+def join(*_):
+    (own / srun.OVER).touch()
+    time.sleep(300)
+srun._join = join
+srun.serve(Cluster(), folder=folder)
+"""
+
+
+def test_a_worker_that_would_wait_forever_for_a_run_that_is_over_ends_well(task, tmp_path):
+    command = [sys.executable, "-c", STUCK, str(tmp_path)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
