@@ -95,8 +95,8 @@ def _end_with_the_run(over: Path, ended: threading.Event) -> None:
 
 
 def meeting_place(folder: Path) -> Path:
-    """Return the folder that the tasks of this srun share, inside the results."""
-    step = f"{os.environ.get('SLURM_JOB_ID')}.{os.environ.get('SLURM_STEP_ID')}"
+    """Return the folder that the tasks of this srun share, inside the results; a requeued job has another."""
+    step = ".".join(os.environ.get(f"SLURM_{name}", "0") for name in ("JOB_ID", "STEP_ID", "RESTART_COUNT"))
     return (folder / FOLDER / f"job-{step}").resolve()
 
 

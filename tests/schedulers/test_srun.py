@@ -32,6 +32,11 @@ def test_a_worker_that_finds_the_run_over_ends_well(task, tmp_path):
     assert end.value.code == 0
 
 
+def test_a_requeued_job_meets_elsewhere(task, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert srun.meeting_place(tmp_path) != task
+
+
 @pytest.mark.parametrize("error", [RuntimeError("the scheduler is gone"), ConnectionRefusedError("refused")])
 def test_a_worker_whose_run_ends_while_it_joins_ends_well(task, tmp_path, monkeypatch, error):
     make_keys(task)
