@@ -93,6 +93,9 @@ def _measure():
         moved, computed = (cost.loaded + cost.stored) / seconds / 1e12, cost.flops / seconds / 1e12
         print(f"  {name:<40} {seconds * 1e6:>10.1f} us   {moved:>6.2f} TB/s   {computed:>6.2f} TFLOP/s")
     _others(n_trials)
+    from bench_cuda_trials import trials
+
+    trials()
 
 
 def _convolution(device, n_trials):
