@@ -93,6 +93,7 @@ def _measure():
         moved, computed = (cost.loaded + cost.stored) / seconds / 1e12, cost.flops / seconds / 1e12
         print(f"  {name:<40} {seconds * 1e6:>10.1f} us   {moved:>6.2f} TB/s   {computed:>6.2f} TFLOP/s")
     _others(n_trials)
+    _torch_convolution(n_trials)
     from bench_cuda_trials import trials
 
     trials()
@@ -145,6 +146,32 @@ def _others(n_trials):
             wait()
             times.append(time.perf_counter() - started)
         print(f"  {name}: two dense products of the batch {statistics.median(times[1:]) * 1e6:.1f} us")
+
+
+def _torch_convolution(n_trials):
+    """Print what PyTorch needs for the same pass there and back of a convolution, all trials as groups."""
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.backends.cudnn.allow_tf32 = False
+    x = torch.randn(COLUMNS, n_trials * CHANNELS, SIDE, SIDE, device="cuda", requires_grad=True)
+    w = torch.randn(n_trials * CHANNELS, CHANNELS, 3, 3, device="cuda")
+    left = torch.where(w.abs() < 0.25, 0, w)
+
+    def run():
+        full, kept = (torch.nn.functional.conv2d(x, v, padding=1, groups=n_trials) for v in (w, left))
+        gaps = (full - kept).view(COLUMNS, n_trials, -1).norm(dim=2)
+        torch.autograd.grad(gaps.sum(), x)
+
+    times = []
+    for _ in range(6):
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        run()
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    print(f"  torch: pass there and back of the convolutions, all trials {statistics.median(times[1:]) * 1e6:.1f} us")
 
 
 def _torch(left, right):

@@ -28,10 +28,12 @@ def trials():
     for columns in (8, 64):
         for d in (64, 256, 1024):
             _given_inputs(backend, d, columns)
+    print("  gap and gradient at 16 inputs, alpha .5, depth 3, masks at hand; PyTorch: autograd of both masked networks")
+    for d in (64, 256, 1024):
+        _steps(backend, d)
     print(f"  rows of a run (16 restarts x 10 steps, float64 evaluation) against the cpu backend, {CORES} threads")
-    for certified in (False, True):
-        for d in (64, 256, 1024):
-            _rows(backend, d, certified)
+    for d, certified in ((64, False), (256, False), (1024, False), (64, True), (256, True)):
+        _rows(backend, d, certified)
 
 
 def _given_inputs(backend, d, columns):
@@ -46,20 +48,33 @@ def _given_inputs(backend, d, columns):
             there["x"] = backend.device.upload(np.broadcast_to(x, (n, *x.shape)).copy())
         return ops.gaps(ops.difference(ops.forward(there["x"]), pruned)).max(axis=1)
 
-    seconds = wall({"ours": ours, **_torch(cell, x, n)})
+    _compare(f"B = {columns}, d = {d}", n, {"ours": ours, **_torch(cell, x, n)})
+
+
+def _compare(what, n, tasks):
+    """Print our time a trial and PyTorch's over it, if it is installed, and our kernels."""
+    seconds = wall(tasks)
     here = f"{statistics.median(seconds['ours']) / n * 1e6:.2f} us"
-    for name in seconds.keys() - {"ours"}:
-        times = statistics.median(a / b for a, b in zip(seconds[name], seconds["ours"], strict=True))
-        row(f"B = {columns}, d = {d}, {n} trials ({here} each): {name} / ours", f"{times:.1f}", "", met=None)
-    if len(seconds) == 1:
-        row(f"B = {columns}, d = {d}, {n} trials", here, "", met=None)
-    _breakdown(ours)
+    times = "not installed"
+    if "PyTorch" in seconds:
+        times = f"{statistics.median(a / b for a, b in zip(seconds['PyTorch'], seconds['ours'], strict=True)):.2f}"
+    row(f"{what}, {n} trials ({here} each): PyTorch / ours", times, "", met=None)
+    _breakdown(tasks["ours"])
+
+
+def _steps(backend, d):
+    cell = point(d, 3, 0.5)
+    n = min(4096, (1 << 28) // (3 * d * d))
+    ops = backend.open(cell, np.arange(n), None)
+    (pruned,) = ops.prune([cell.rule])
+    x = ops.random_inputs(5, 16)
+    _compare(f"d = {d}", n, {"ours": lambda: ops.gap_and_gradient(x, pruned)[0], **_torch_step(cell, n)})
 
 
 def _rows(backend, d, certified):
     estimators = (Ascent(restarts=16, steps=10), *((Spectral(),) if certified else ()))
     cell = point(d, 3, 0.5, estimators=estimators)
-    n = min(4096, (1 << 27) // (3 * d * d))
+    n = min(4096, (1 << 27) // (3 * d * d)) // (4 if certified else 1)
     block = Block(points=(cell,), first=0, stop=n)
     cores = CpuBackend(threads=CORES)
     seconds = wall({"ours": lambda: backend.run(block), "cpu": lambda: cores.run(block)}, rounds=3)
@@ -134,5 +149,33 @@ def _torch(cell, x, n):
             if layer < cell.network.depth - 1:
                 full, kept = full.relu(), kept.relu()
         return (full - kept).norm(dim=1).amax(dim=1).cpu()
+
+    return {"PyTorch": run}
+
+
+def _torch_step(cell, n):
+    try:
+        import torch
+    except ImportError:
+        return {}
+    layers = []
+    for layer, (d_out, d_in) in enumerate(cell.network.shapes):
+        bound = 1 / np.sqrt(max(d_out, d_in))
+        w = torch.empty(n, d_out, d_in, device="cuda").uniform_(-bound, bound)
+        size = w.abs().view(n, -1)
+        cut = size.kthvalue(cell.n_pruned[layer], dim=1).values
+        layers.append((w, torch.where(size.view_as(w) <= cut[:, None, None], 0, w)))
+    x = torch.nn.functional.normalize(torch.randn(n, cell.network.widths[0], 16, device="cuda"), dim=1)
+    x.requires_grad_()
+
+    def run():
+        full = kept = x
+        for layer, (w, left) in enumerate(layers):
+            full, kept = torch.bmm(w, full), torch.bmm(left, kept)
+            if layer < len(layers) - 1:
+                full, kept = full.relu(), kept.relu()
+        gaps = (full - kept).norm(dim=1)
+        (gradient,) = torch.autograd.grad(gaps.sum(), x)
+        return gaps.detach().cpu(), gradient
 
     return {"PyTorch": run}

@@ -38,6 +38,12 @@ class BatchOps(Ops, Protocol):
         """Prune the batch by every rule."""
 
 
+def bias_norm_bounds(biases: Sequence[npt.NDArray[Any]], positions: Sequence[int]) -> tuple[float, ...]:
+    """Return upper bounds of the norms of biases that stand at so many positions of an image (a dense layer: 1)."""
+    lengths = [float(np.linalg.norm(bias.astype(np.float64))) for bias in biases]
+    return tuple(length * float(np.sqrt(n)) * (1.0 + 1e-9) for length, n in zip(lengths, positions, strict=True))
+
+
 class HostColumns:
     """Selections of inputs that are NumPy arrays, ``[n_trials, d_0, n_columns]``."""
 

@@ -9,9 +9,7 @@ from typing import Any
 from numba import cuda as numba_cuda
 from numba import njit, types
 
-from simprune.backends.compile import CACHE
-
-__all__ = ["Resources", "assemble", "cuda", "device_function", "launchable", "out_of_memory", "ptx_of"]
+__all__ = ["Resources", "assemble", "cubin_of", "cuda", "device_function", "ptx_of"]
 
 cuda: Any = numba_cuda
 
@@ -29,27 +27,6 @@ def device_function(function: Callable[..., Any]) -> Any:
             names[name] = device_function(called)
     bound = python_types.FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
     return njit(inline="always", error_model="numpy", fastmath=False)(bound)
-
-
-def launchable(function: Callable[..., None], signature: Sequence[Any]) -> Any:
-    """Return the kernel compiled for the current device, cached on disk.
-
-    Without link-time optimisation: the PTX is then what ``ptx_of`` returns and tests check.
-    """
-    from numba.cuda.core import config
-
-    settings: Any = config
-    before = settings.CACHE_DIR
-    settings.CACHE_DIR = str(CACHE)
-    try:
-        return cuda.jit(types.void(*signature), cache=True, lto=False)(function)
-    finally:
-        settings.CACHE_DIR = before
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Return whether the driver refused an allocation for want of memory."""
-    return isinstance(error, MemoryError) or "OUT_OF_MEMORY" in str(error)
 
 
 def ptx_of(
@@ -73,22 +50,14 @@ class Resources:
     stack: int
 
 
+def cubin_of(ptx: str, capability: tuple[int, int]) -> bytes:
+    """Return the machine code of PTX for a compute capability, assembled in this process; needs no driver."""
+    return _linked(ptx, capability)[0]
+
+
 def assemble(ptx: str, capability: tuple[int, int]) -> Resources:
     """Assemble PTX for a compute capability, in this process, and return what the kernel uses; needs no driver."""
-    from cuda.bindings import nvjitlink
-
-    major, minor = capability
-    options = [f"-arch=sm_{major}{minor}", "-verbose", "-Xptxas=-v"]
-    code = ptx.encode()
-    linker = nvjitlink.create(len(options), options)
-    try:
-        nvjitlink.add_data(linker, nvjitlink.InputType.PTX, code, len(code), "kernel")
-        nvjitlink.complete(linker)
-        log = bytearray(nvjitlink.get_info_log_size(linker))
-        nvjitlink.get_info_log(linker, log)
-    finally:
-        nvjitlink.destroy(linker)
-    text = log.decode()
+    text = _linked(ptx, capability)[1]
     shared = re.search(r"(\d+) bytes smem", text)
     return Resources(
         registers=_number(r"Used (\d+) registers", text),
@@ -96,6 +65,26 @@ def assemble(ptx: str, capability: tuple[int, int]) -> Resources:
         spilt=_number(r"(\d+) bytes spill stores", text) + _number(r"(\d+) bytes spill loads", text),
         stack=_number(r"(\d+) bytes stack frame", text),
     )
+
+
+def _linked(ptx: str, capability: tuple[int, int]) -> tuple[bytes, str]:
+    """Return machine code and the assembler's report."""
+    from cuda.bindings import nvjitlink
+
+    major, minor = capability
+    options = [f"-arch=sm_{major}{minor}", "-verbose", "-Xptxas=-v"]
+    source = ptx.encode()
+    linker = nvjitlink.create(len(options), options)
+    try:
+        nvjitlink.add_data(linker, nvjitlink.InputType.PTX, source, len(source), "kernel")
+        nvjitlink.complete(linker)
+        log = bytearray(nvjitlink.get_info_log_size(linker))
+        nvjitlink.get_info_log(linker, log)
+        code = bytearray(nvjitlink.get_linked_cubin_size(linker))
+        nvjitlink.get_linked_cubin(linker, code)
+    finally:
+        nvjitlink.destroy(linker)
+    return bytes(code), log.decode()
 
 
 def _number(pattern: str, text: str) -> int:

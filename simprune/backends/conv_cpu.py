@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.backends import batch, certificates, conv_passes
-from simprune.backends.base import HostColumns, Trial, Trials
+from simprune.backends.base import HostColumns, Trial, Trials, bias_norm_bounds
 from simprune.backends.conv_certificates import conv_norms
 from simprune.backends.conv_linear import is_written_out, linear_gaps
 from simprune.backends.conv_plan import layer_plan
@@ -162,9 +162,7 @@ class ConvOps(HostColumns):
 
     def bias_norms(self) -> tuple[float, ...]:
         """Return upper bounds of the norms of the biases at all positions."""
-        pairs = zip(self._walk.biases, self.samples, strict=True)
-        lengths = [(float(np.linalg.norm(bias.astype(np.float64))), sample.plan.positions) for bias, sample in pairs]
-        return tuple(length * float(np.sqrt(n)) * (1.0 + 1e-9) for length, n in lengths)
+        return bias_norm_bounds(self._walk.biases, [sample.plan.positions for sample in self.samples])
 
 
 def _lengths(values: Values) -> tuple[Array, Array]:

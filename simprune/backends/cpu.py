@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.backends import batch, certificates, evaluation, exact, semidefinite
-from simprune.backends.base import AbstractBackend, Trial, Trials
+from simprune.backends.base import AbstractBackend, Trial, Trials, bias_norm_bounds
 from simprune.backends.conv_cpu import ConvOps, conv_batch_size, rebuild_conv
 from simprune.backends.cpu_batch import Array, CpuBatch
 from simprune.backends.cpu_pruned import CpuPruned, Layout
@@ -147,8 +147,7 @@ class CpuOps(CpuBatch):
         """Return upper bounds of the bias norms."""
         if not self._bias.size:
             return (0.0,) * self.network.depth
-        parts = np.split(self._bias.astype(np.float64), self._layout.rows[1:-1])
-        return tuple(float(np.linalg.norm(part)) * (1.0 + 1e-9) for part in parts)
+        return bias_norm_bounds(np.split(self._bias, self._layout.rows[1:-1]), [1] * self.network.depth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

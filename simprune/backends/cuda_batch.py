@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.backends import cuda_selection
-from simprune.backends.base import Trials
+from simprune.backends.base import Trials, bias_norm_bounds
 from simprune.backends.cpu_pruned import TOP_KEY
 from simprune.backends.cuda_device import AbstractDevice
 from simprune.backends.cuda_plan import layer_plan, mask_words, node_sizes
 from simprune.backends.cuda_scalars import factor_of
-from simprune.backends.cuda_twin import ConvHostTwin, HostTwin
+from simprune.backends.cuda_twin import HostTwins
 from simprune.backends.elementwise import CODES
 from simprune.backends.filters import row_energies, smallest_rows
 from simprune.backends.sampling import LAW_CODES
@@ -125,7 +125,7 @@ class CudaBatch:
         for layer, (d_out, d_in) in enumerate(shapes):
             at = (self._plan, layer)
             self._launch("turn_mask", (-(-d_out // 32), n, -(-d_in // 32)), *at, mask, turned)
-            blocks = -(-d_out * d_in // KEYS_OF_BLOCK)
+            blocks = -(-mask_words(d_in, d_out) // cuda_selection.CHUNK_WORDS)
             self._launch_typed("smallest_kept", (blocks, n), *at, self.weights, mask, smallest)
         shares = tuple(rule.n_pruned_of(shape, layer) / (shape[0] * shape[1]) for layer, shape in enumerate(shapes))
         return CudaPruned(device=self._device, mask=mask, turned=turned, counts=counts, smallest=smallest, shares=shares)
@@ -136,10 +136,10 @@ class CudaBatch:
         state = self._selected(rule, keys) if rule.exact_count else self._bounded(rule)
         shapes, n = self.network.shapes, self.n_trials
         mask = self._device.empty((n, sum(mask_words(d_in, d_out) for d_out, d_in in shapes)), np.uint32)
-        counts = self._device.full((n, len(shapes)), 0, np.uint64)
+        counts = self._device.zeros((n, len(shapes)), np.uint64)
         chunks = [-(-mask_words(d_in, d_out) // cuda_selection.CHUNK_WORDS) for d_out, d_in in shapes]
         ties = self._device.empty((n, max(chunks)), np.int32)
-        tickets = self._device.full((n,), 0, np.int32)
+        tickets = self._device.zeros((n,), np.int32)
         for layer, blocks in enumerate(chunks):
             self._launch_typed("count_ties", (blocks, n), self._plan, layer, keys, state, ties, tickets)
             self._launch_typed("pack_mask", (blocks, n), self._plan, layer, keys, state, ties, mask, counts)
@@ -169,8 +169,8 @@ class CudaBatch:
             state[layer, :, cuda_selection.QUOTA] = rank
             state[layer, :, cuda_selection.FINAL] = rank == 0
         there = self._device.upload(state)
-        histogram = self._device.full((self.n_trials, cuda_selection.BINS), 0, np.int32)
-        tickets = self._device.full((self.n_trials,), 0, np.int32)
+        histogram = self._device.zeros((self.n_trials, cuda_selection.BINS), np.int32)
+        tickets = self._device.zeros((self.n_trials,), np.int32)
         for layer, (rank, size) in enumerate(zip(ranks, self.network.n_weights, strict=True)):
             grid = (-(-size // KEYS_OF_BLOCK), self.n_trials)
             for shift, bits in digits(self._n_key_bits(rule)) if rank else ():
@@ -196,35 +196,39 @@ class CudaBatch:
     def _on_host(self, pruned: CudaPruned) -> Any:
         """Return the host's copy of the pruned entries; the last one is kept, since estimators follow one another."""
         if self._copied is None or self._copied[0] is not pruned:
-            self._copied = (pruned, self._twin.pruned_by(self.masks(pruned)))
+            words = self._device.download(pruned.mask)
+            self._copied = (pruned, self._twins.pruned_by(words, pruned.n_pruned))
         return self._copied[1]
 
     @cached_property
-    def _twin(self) -> HostTwin | ConvHostTwin:
-        twin = HostTwin if self.network.chain is None else ConvHostTwin
-        return twin(self._point, self._trials, self._trained, self._device.download(self.weights))
+    def _twins(self) -> HostTwins:
+        return HostTwins(self._point, self._trials, self._trained, self._device.download(self.weights))
 
     def layer_norms(self, pruned: CudaPruned) -> LayerNorms:
         """Return certified spectral norms, proved on the host from the device's own weights and masks."""
-        return self._twin.layer_norms(self._on_host(pruned))
+        return self._twins.layer_norms(self._on_host(pruned))
 
     def linear_gap(self, pruned: CudaPruned) -> Doubles:
         """Return the certified gap of a linear network, proved on the host."""
-        return self._twin.linear_gap(self._on_host(pruned))
+        return self._twins.linear_gap(self._on_host(pruned))
 
     def semidefinite_gap(
         self, pruned: CudaPruned, norms: LayerNorms, wanted: npt.NDArray[np.bool_], *, steps: int
     ) -> Doubles:
         """Return certified gaps of the semidefinite relaxation, proved on the host."""
-        return self._twin.semidefinite_gap(self._on_host(pruned), norms, wanted, steps=steps)
+        return self._twins.semidefinite_gap(self._on_host(pruned), norms, wanted, steps=steps)
 
     def exact_gap(self, pruned: CudaPruned, floors: Doubles, *, tolerance: float, cells: int) -> tuple[Doubles, Array]:
         """Return certified gaps of the branch and bound and the best inputs, found on the host."""
-        return self._twin.exact_gap(self._on_host(pruned), floors, tolerance=tolerance, cells=cells)
+        return self._twins.exact_gap(self._on_host(pruned), floors, tolerance=tolerance, cells=cells)
 
     def bias_norms(self) -> tuple[float, ...]:
         """Return upper bounds of the bias norms."""
-        return self._twin.bias_norms()
+        if self._trained is None:
+            return (0.0,) * self.network.depth
+        chain = self.network.chain
+        positions = [1] * self.network.depth if chain is None else [stage.positions for stage in self.network.weighted]
+        return bias_norm_bounds([bias.astype(self._dtype) for bias in self._trained.biases], positions)
 
     def masks(self, pruned: CudaPruned) -> list[npt.NDArray[np.bool_]]:
         """Return the masks (True = kept), ``[n_trials, d_out, d_in]`` of each layer, on the host."""

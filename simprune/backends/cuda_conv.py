@@ -1,18 +1,16 @@
-"""CUDA kernels of convolutions and pooling, there and back, for the target and the pruned network's deviation from it.
+"""CUDA kernel of convolutions, there and back, for the target and the pruned network's deviation from it.
 
 A convolution is a product with a matrix that is never written out: rows are the output channels of a group, columns the
 taps of a filter, and the panel is gathered from the image while it is multiplied; its adjoint sums over the filters and
-taps that read a place. z and dz are as in ``cuda_passes``: dz = W b over kept - W a over pruned weights. Every output is one
-chain of fused operations in the order of the summed index, whatever the grid, and nothing is added up by atomics.
+taps that read a place. z and dz are as in ``cuda_products``: dz = W b over kept - W a over pruned weights. Every output is
+one chain of fused operations in the order of the summed index, whatever the grid, and nothing is added up by atomics.
 
 Arrays of columns are stacks of nodes (``cuda_plan.chain_plan``), an image's rows numbered (channel, row, column).
-``window`` is that of ``backends.conv_pooling``. Ties of maxima go to the first place.
 """
 
 import numpy as np
 
 from simprune.backends.compile_cuda import cuda, device_function
-from simprune.backends.cuda_passes import LANES, OWN, PADDED_ROWS, THREADS_FLAT, TILE_COLUMNS, TILE_INNER, TILE_ROWS
 from simprune.backends.cuda_plan import (
     AT,
     BIAS,
@@ -35,6 +33,23 @@ from simprune.backends.cuda_plan import (
     STRIDE_W,
     WIDTH,
 )
+from simprune.backends.cuda_products import (
+    ALIGNED,
+    OWN,
+    PANEL,
+    TILE_COLUMNS,
+    TILE_INNER,
+    TILE_ROWS,
+    WEIGHTS,
+    clear,
+    lift,
+    load_weights,
+    multiply,
+    multiply_pair,
+    store_gone,
+    store_panel,
+    store_weights,
+)
 
 TURNED, PAIRED = 1, 2
 
@@ -49,9 +64,9 @@ def _source_along(turned, place, tap, size, stride, pad, n_out, circular):
             at += size
         elif at >= size:
             at -= size
-    if turned:
-        at = at // stride if at >= 0 and at % stride == 0 and at // stride < n_out else -1
-    elif at >= size:
+    if turned and stride > 1:
+        at = at // stride if at >= 0 and at % stride == 0 else -1
+    if at >= (n_out if turned else size):
         at = -1
     return at
 
@@ -59,62 +74,85 @@ def _source_along(turned, place, tap, size, stride, pad, n_out, circular):
 source_along = device_function(_source_along)
 
 
-def _source_node(plan, layer, turned, g, k, y, x):
-    """Return the row, in its node, that the output at (y, x) of group g reads with its inner index k; -1 for padding."""
-    kh, kw, circular = plan[layer, KERNEL_H], plan[layer, KERNEL_W], plan[layer, CIRCULAR] != 0
-    height, width = plan[layer, HEIGHT], plan[layer, WIDTH]
-    tap = k % (kh * kw)
-    row = source_along(turned, y, tap // kw, height, plan[layer, STRIDE_H], plan[layer, PAD_H], plan[layer, OUT_H], circular)
-    across = source_along(
-        turned, x, tap % kw, width, plan[layer, STRIDE_W], plan[layer, PAD_W], plan[layer, OUT_W], circular
-    )
-    channels = plan[layer, C_IN] // plan[layer, GROUPS]
-    if turned:
-        height, width, channels = plan[layer, OUT_H], plan[layer, OUT_W], plan[layer, D_OUT] // plan[layer, GROUPS]
-    return ((g * channels + k // (kh * kw)) * height + row) * width + across if row >= 0 and across >= 0 else -1
+def _source_node(plan, layer, turned, channel, down, across, y, x):
+    """Return the row, in its node, that the place (y, x) reads of a channel at the tap (down, across); -1 for padding."""
+    circular = plan[layer, CIRCULAR] != 0
+    strides, pads = (plan[layer, STRIDE_H], plan[layer, STRIDE_W]), (plan[layer, PAD_H], plan[layer, PAD_W])
+    row = source_along(turned, y, down, plan[layer, HEIGHT], strides[0], pads[0], plan[layer, OUT_H], circular)
+    beside = source_along(turned, x, across, plan[layer, WIDTH], strides[1], pads[1], plan[layer, OUT_W], circular)
+    height, width = plan[layer, OUT_H if turned else HEIGHT], plan[layer, OUT_W if turned else WIDTH]
+    return (channel * height + row) * width + beside if row >= 0 and beside >= 0 else -1
 
 
 source_node = device_function(_source_node)
 
 
-def _multiply(whole, panel, sums, ty, tx):
-    """Add the products of one step of the inner index."""
-    for k in range(TILE_INNER):
-        for q in range(OWN):
-            w = whole[k, ty + LANES * q]
-            for p in range(OWN):
-                sums[q, p] += w * panel[k, tx + OWN * p]
+def _next_tap(channel, down, across, height, width, steps):
+    """Return channel and tap that lie ``steps`` further in a filter of ``height`` x ``width`` taps."""
+    across += steps
+    while across >= width:
+        across -= width
+        down += 1
+    while down >= height:
+        down -= height
+        channel += 1
+    return channel, down, across
 
 
-def _multiply_pair(whole, gone, panel_a, panel_b, sums, moved, ty, tx):
-    """Add those of the target and of the deviation."""
-    for k in range(TILE_INNER):
-        for q in range(OWN):
-            w, g = whole[k, ty + LANES * q], gone[k, ty + LANES * q]
-            kept = w - g
-            for p in range(OWN):
-                u = panel_a[k, tx + OWN * p]
-                sums[q, p] += w * u
-                moved[q, p] += kept * panel_b[k, tx + OWN * p]
-                moved[q, p] -= g * u
+def _load_places(plan, layer, way, panels, t, place, tap_at, limit, ahead):
+    """Load a thread's share of both panels, taps OWN apart from ``tap_at`` (channel, row, column) on, if below ``limit``.
+
+    ``place``: row, column and column of the arrays that the thread gathers for. Returns the next tap.
+    """
+    turned, paired = way & TURNED != 0, way & PAIRED != 0
+    (a, b), (y, x, column), (channel, down, across) = panels, place, tap_at
+    source = plan[layer, NODE_OUT if turned else NODE_IN]
+    for s in range(OWN):
+        node = source_node(plan, layer, turned, channel, down, across, y, x)
+        ahead[0][s], ahead[1][s] = a.dtype.type(0), a.dtype.type(0)
+        if s * OWN < limit and node >= 0:
+            ahead[0][s] = a[t, np.uint64(source + node), column]
+            if paired:
+                ahead[1][s] = b[t, np.uint64(source + node), column]
+        channel, down, across = next_tap(channel, down, across, plan[layer, KERNEL_H], plan[layer, KERNEL_W], OWN)
+    return channel, down, across
+
+
+def _load_turned(weights, mask, paired, t, at, word, tap, shape, limit, ahead):
+    """Load a thread's share of a tile of the transposed filters: of one channel ``limit`` taps, filter after filter.
+
+    ``at``: the weight of tap 0 of the next filter; ``word``, ``shift``: its word of the mask and place in it; ``shape``:
+    taps, weights and mask words of a filter. Returns the new ``at``, ``word`` and ``tap``, and, if ``paired``, the bits of
+    pruned weights.
+    """
+    (taps, d_in, row_words, shift), bits = shape, np.uint32(0)
+    for s in range(TILE_INNER):
+        ahead[s] = weights.dtype.type(0)
+        if s < limit:
+            ahead[s] = weights[t, np.uint64(at + tap)]
+            place = shift + tap
+            if paired:
+                bits |= (mask[t, np.uint64(word + (place >> 5))] >> np.uint32(place & 31) & np.uint32(1)) << np.uint32(s)
+        tap += 1
+        if tap == taps:
+            at, word, tap = at + d_in, word + row_words, 0
+    return at, word, tap, bits
 
 
 def _store(values, out, t, node, own, places, rows):
-    """Write a thread's values, from column ``own`` of ``places`` positions on and of row ``node`` on, if there are ``rows``.
+    """Write a thread's values, at column ``own`` of ``places`` positions and from row ``node`` on, if there are ``rows``.
 
-    Columns come in multiples of 8: four further on is the same place or the next.
+    Columns come in multiples of 8: the four of a thread are those of one place.
     """
-    place, c, n_columns = own // out.shape[2], own % out.shape[2], out.shape[2]
-    for p in range(OWN):
-        for q in range(OWN):
-            if LANES * q < rows and place < places:
-                out[t, node + place + LANES * q * places, c] = values[q, p]
-        wraps = c + OWN >= n_columns
-        place += 1 if wraps else 0
-        c += OWN - n_columns if wraps else OWN
+    place, c = own // out.shape[2], own % out.shape[2]
+    for q in range(OWN):
+        for p in range(OWN):
+            if q < rows and place < places:
+                out[t, np.uint64(node + place + q * places), np.uint64(c + p)] = values[q, p]
 
 
-multiply, multiply_pair, store = device_function(_multiply), device_function(_multiply_pair), device_function(_store)
+next_tap = device_function(_next_tap)
+load_places, load_turned, store = device_function(_load_places), device_function(_load_turned), device_function(_store)
 
 
 def convolve(plan, layer, weights, mask, way, a, b, z, dz, bias):
@@ -123,163 +161,76 @@ def convolve(plan, layer, weights, mask, way, a, b, z, dz, bias):
     With the bit TURNED the adjoint, without bias. Grid (groups x row tiles, n_trials, column tiles): columns are those of
     the arrays at every position of the output.
     """
-    whole = cuda.shared.array((TILE_INNER, PADDED_ROWS), weights.dtype)
-    gone = cuda.shared.array((TILE_INNER, PADDED_ROWS), weights.dtype)
-    panel_a = cuda.shared.array((TILE_INNER, TILE_COLUMNS), weights.dtype)
-    panel_b = cuda.shared.array((TILE_INNER, TILE_COLUMNS), weights.dtype)
+    whole = cuda.shared.array(WEIGHTS, weights.dtype, ALIGNED)
+    gone = cuda.shared.array(WEIGHTS, weights.dtype, ALIGNED)
+    flags = cuda.shared.array(TILE_ROWS, np.uint32)
+    panel_a = cuda.shared.array(PANEL, weights.dtype, ALIGNED)
+    panel_b = cuda.shared.array(PANEL, weights.dtype, ALIGNED)
     sums = cuda.local.array((OWN, OWN), weights.dtype)
     moved = cuda.local.array((OWN, OWN), weights.dtype)
-    zero = weights.dtype.type(0)
+    ahead = cuda.local.array(TILE_INNER, weights.dtype)
+    ahead_a = cuda.local.array(OWN, weights.dtype)
+    ahead_b = cuda.local.array(OWN, weights.dtype)
     turned, paired = way & TURNED != 0, way & PAIRED != 0
-    j, t, n_columns = cuda.threadIdx.x, cuda.blockIdx.y, a.shape[2]
-    d_in, taps = plan[layer, D_IN], plan[layer, KERNEL_H] * plan[layer, KERNEL_W]
+    j, t, n_columns = np.int64(cuda.threadIdx.x), np.uint64(cuda.blockIdx.y), a.shape[2]
+    kh, kw = plan[layer, KERNEL_H], plan[layer, KERNEL_W]
+    d_in, taps = plan[layer, D_IN], kh * kw
     filters = plan[layer, D_OUT] // plan[layer, GROUPS]
     channels = plan[layer, C_IN] // plan[layer, GROUPS]
-    n, m = (filters * taps, channels) if turned else (d_in, filters)
-    source, sink = plan[layer, NODE_OUT if turned else NODE_IN], plan[layer, NODE_IN if turned else NODE_OUT]
+    n, m, n_read = (filters * taps, channels, filters) if turned else (d_in, filters, channels)
+    sink = plan[layer, NODE_IN if turned else NODE_OUT]
     height, width = plan[layer, HEIGHT if turned else OUT_H], plan[layer, WIDTH if turned else OUT_W]
     row_tiles = (m + TILE_ROWS - 1) // TILE_ROWS
     g, top, left = cuda.blockIdx.x // row_tiles, cuda.blockIdx.x % row_tiles * TILE_ROWS, cuda.blockIdx.z * TILE_COLUMNS
-    n_places = height * width * n_columns
-    own = left + (j & 15)
-    y, x, column = own // n_columns // width, own // n_columns % width, own % n_columns
-    ty, tx = j >> 2, j & 3
+    along, across, ty, tx = j & 15, j >> 4, j >> 2, j & 3
+    own = left + along
+    place = own // n_columns // width, own // n_columns % width, np.uint64(own % n_columns)
+    deep = n - across if own < height * width * n_columns else 0
     row_words = (d_in + 31) >> 5
-    for q in range(OWN):
-        for p in range(OWN):
-            sums[q, p] = zero
-            moved[q, p] = zero
-    for k0 in range(0, n, TILE_INNER):
-        for s in range(TILE_INNER):
-            k = s if turned else j & 15
-            r = j if turned else s * OWN + (j >> 4)
-            w, pruned = zero, False
-            if top + r < m and k0 + k < n:
-                i = g * filters + ((k0 + k) // taps if turned else top + r)
-                c = (top + r) * taps + (k0 + k) % taps if turned else k0 + k
-                w = weights[t, plan[layer, FIRST] + i * d_in + c]
-                word = plan[layer, AT] + i * row_words + (c >> 5)
-                pruned = paired and mask[t, word] >> np.uint32(c & 31) & np.uint32(1) != 0
-            whole[k, r] = w
-            gone[k, r] = w if pruned else zero
-        for s in range(OWN):
-            k = s * OWN + (j >> 4)
-            inside = k0 + k < n and own < n_places
-            node = source_node(plan, layer, turned, g, k0 + k, y, x) if inside else -1
-            panel_a[k, j & 15] = a[t, source + node, column] if node >= 0 else zero
-            panel_b[k, j & 15] = b[t, source + node, column] if node >= 0 and paired else zero
-        cuda.syncthreads()
-        if paired:
-            multiply_pair(whole, gone, panel_a, panel_b, sums, moved, ty, tx)
-        else:
-            multiply(whole, panel_a, sums, ty, tx)
-        cuda.syncthreads()
-    for q in range(OWN):
-        i = top + ty + LANES * q
-        lift = bias[plan[layer, BIAS] + g * m + i] if i < m and not turned else zero
-        for p in range(OWN):
-            sums[q, p] += lift
-    node, places = sink + (g * m + top + ty) * height * width, height * width
-    store(sums, z, t, node, left + tx, places, m - top - ty)
+    # Rows of the tile are filters; turned they are channels of the group, and the summed index runs over filters and taps.
+    if turned:
+        at, step = plan[layer, FIRST] + g * filters * d_in + (top + j) * taps, 0
+        word, shift = plan[layer, AT] + g * filters * row_words, (top + j) * taps
+        rows = n if top + j < m else 0
+    else:
+        at, step = plan[layer, FIRST] + (g * filters + top + across) * d_in + along, OWN * d_in
+        word, shift = plan[layer, AT] + (g * filters + top + j) * row_words, 0
+        rows = (m - top - across + OWN - 1) // OWN
+    tap = 0
+    tap_at = next_tap(g * n_read, 0, 0, kh, kw, across)
+    clear(sums)
+    clear(moved)
+    for k0 in range(-TILE_INNER, n, TILE_INNER):
+        if k0 >= 0:
+            cuda.syncthreads()
+            store_weights(ahead, whole, turned, j)
+            if paired:
+                store_gone(ahead, flags, gone, turned, j)
+            store_panel(ahead_a, panel_a, j)
+            store_panel(ahead_b, panel_b, j)
+            cuda.syncthreads()
+        k1 = k0 + TILE_INNER
+        bits = np.uint32(0)
+        if k1 < n:
+            if turned:
+                shape = taps, d_in, row_words, shift
+                at, word, tap, bits = load_turned(weights, mask, paired, t, at, word, tap, shape, rows - k1, ahead)
+            else:
+                load_weights(weights, t, at, step, rows if k1 + along < n else 0, ahead)
+                at += TILE_INNER
+                if paired and top + j < m:
+                    bits = mask[t, np.uint64(word + (k1 >> 5))] >> np.uint32(k1 & 31)
+            tap_at = load_places(plan, layer, way, (a, b), t, place, tap_at, deep - k1, (ahead_a, ahead_b))
+        if k0 >= 0:
+            if paired:
+                multiply_pair(whole, gone, (panel_a, panel_b), sums, moved, ty, tx)
+            else:
+                multiply(whole, panel_a, sums, ty, tx)
+        flags[np.uint64(j)] = bits
+    i, places = top + ty * OWN, height * width
+    if not turned:
+        lift(sums, bias, plan[layer, BIAS] + g * m + i, m - i)
+    node = sink + (g * m + i) * places
+    store(sums, z, t, node, left + tx * OWN, places, m - i)
     if paired:
-        store(moved, dz, t, node, left + tx, places, m - top - ty)
-
-
-def _largest(window, h, t, first, c):
-    """Return the row of the first largest number of the window that begins at row ``first``."""
-    best = first
-    for i in range(window[3]):
-        for k in range(window[4]):
-            row = first + i * window[2] + k
-            if h[t, row, c] > h[t, best, c]:
-                best = row
-    return best
-
-
-def _largest_moved(window, h, dh, t, first, m, c):
-    """Return the row where (h_j - h_m) + dh_j is largest."""
-    best, value = m, dh[t, m, c]
-    for i in range(window[3]):
-        for k in range(window[4]):
-            row = first + i * window[2] + k
-            moved = (h[t, row, c] - h[t, m, c]) + dh[t, row, c]
-            if moved > value:
-                best, value = row, moved
-    return best
-
-
-def _first_row(window, place):
-    """Return the first row, in its image, of the window of an output place."""
-    channel, y, x = place // (window[7] * window[8]), place // window[8] % window[7], place % window[8]
-    return (channel * window[1] + y * window[5]) * window[2] + x * window[6]
-
-
-largest, largest_moved, first_row = device_function(_largest), device_function(_largest_moved), device_function(_first_row)
-
-
-def pool(window, source, sink, m, paired, h, dh):
-    """Pool node ``source`` into node ``sink`` of ``m`` rows, with its deviation if ``paired``; grid (blocks, n_trials)."""
-    i, t = cuda.blockIdx.x * THREADS_FLAT + cuda.threadIdx.x, cuda.blockIdx.y
-    if i < m * h.shape[2]:
-        place, c = i // h.shape[2], i % h.shape[2]
-        first = source + first_row(window, place)
-        if window[9] != 0:
-            best = largest(window, h, t, first, c)
-            h[t, sink + place, c] = h[t, best, c]
-            if paired:
-                moved = largest_moved(window, h, dh, t, first, best, c)
-                dh[t, sink + place, c] = (h[t, moved, c] - h[t, best, c]) + dh[t, moved, c]
-        else:
-            total, total_moved = h.dtype.type(0), h.dtype.type(0)
-            for a in range(window[3]):
-                for b in range(window[4]):
-                    total += h[t, first + a * window[2] + b, c]
-                    if paired:
-                        total_moved += dh[t, first + a * window[2] + b, c]
-            size = h.dtype.type(window[3] * window[4])
-            h[t, sink + place, c] = total / size
-            if paired:
-                dh[t, sink + place, c] = total_moved / size
-
-
-def pull_pool(window, source, sink, m, paired, h, dh, q, e):
-    """Adjoint of pooling, from node ``sink`` to node ``source`` of ``m`` rows: q of the target, and e of the difference.
-
-    A thread a number of the larger image: it looks into every window that holds it. Grid (blocks, n_trials).
-    """
-    i, t = cuda.blockIdx.x * THREADS_FLAT + cuda.threadIdx.x, cuda.blockIdx.y
-    if i < m * q.shape[2]:
-        row, c = i // q.shape[2], i % q.shape[2]
-        channel, y, x = row // (window[1] * window[2]), row // window[2] % window[1], row % window[2]
-        zero = q.dtype.type(0)
-        own, own_moved = zero, zero
-        for a in range(window[3]):
-            for b in range(window[4]):
-                at, across = y - a, x - b
-                inside = at >= 0 and across >= 0 and at % window[5] == 0 and across % window[6] == 0
-                if inside and at // window[5] < window[7] and across // window[6] < window[8]:
-                    place = (channel * window[7] + at // window[5]) * window[8] + across // window[6]
-                    u = q[t, sink + place, c]
-                    v = e[t, sink + place, c] if paired else zero
-                    if window[9] == 0:
-                        own += u
-                        own_moved += v
-                    else:
-                        first = source + first_row(window, place)
-                        best = largest(window, h, t, first, c)
-                        here = best == source + row
-                        if here:
-                            own += u
-                        if paired:
-                            moved_here = largest_moved(window, h, dh, t, first, best, c) == source + row
-                            if here and moved_here:
-                                own_moved += v
-                            elif moved_here:
-                                own_moved += u + v
-                            elif here:
-                                own_moved -= u
-        size = q.dtype.type(window[3] * window[4])
-        average = window[9] == 0
-        q[t, source + row, c] = own / size if average else own
-        if paired:
-            e[t, source + row, c] = own_moved / size if average else own_moved
+        store(moved, dz, t, node, left + tx * OWN, places, m - i)

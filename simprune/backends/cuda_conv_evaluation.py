@@ -9,9 +9,10 @@ import math
 import numpy as np
 
 from simprune.backends.compile_cuda import cuda, device_function
-from simprune.backends.cuda_conv import first_row, source_node
+from simprune.backends.cuda_conv import source_node
 from simprune.backends.cuda_evaluation import DH, DZ, EDH, EDZ, EH, EPSILON, EZ, ROWS_OF_BLOCK, THREADS, WARP, H, Z
-from simprune.backends.cuda_plan import AT, BIAS, D_IN, D_OUT, FIRST, GROUPS, OUT_H, OUT_W
+from simprune.backends.cuda_plan import AT, BIAS, C_IN, D_IN, D_OUT, FIRST, GROUPS, KERNEL_H, KERNEL_W, OUT_H, OUT_W
+from simprune.backends.cuda_pooling import first_row
 
 
 def evaluate_convolution(plan, layer, weights, mask, bias, state):
@@ -22,14 +23,16 @@ def evaluate_convolution(plan, layer, weights, mask, bias, state):
     d_in, height, width = plan[layer, D_IN], plan[layer, OUT_H], plan[layer, OUT_W]
     n_outputs = plan[layer, D_OUT] * height * width
     own, y, x = i // (height * width), i // width % height, i % width
-    group = own // (plan[layer, D_OUT] // plan[layer, GROUPS])
+    group, channels = own // (plan[layer, D_OUT] // plan[layer, GROUPS]), plan[layer, C_IN] // plan[layer, GROUPS]
+    kh, kw = plan[layer, KERNEL_H], plan[layer, KERNEL_W]
     g = (d_in + 8.0) * EPSILON
     row_words = (d_in + 31) // 32
     z, ez, dz, edz = 0.0, 0.0, 0.0, 0.0
     if i < n_outputs:
         for word in range(row_words):
             k = word * 32 + lane
-            node = source_node(plan, layer, False, group, k, y, x) if k < d_in else -1
+            channel, tap = group * channels + k // (kh * kw), k % (kh * kw)
+            node = source_node(plan, layer, False, channel, tap // kw, tap % kw, y, x) if k < d_in else -1
             if node >= 0:
                 w = np.float64(weights[t, plan[layer, FIRST] + own * d_in + k])
                 size, h, dh = math.fabs(w), state[t, H, node], state[t, DH, node]

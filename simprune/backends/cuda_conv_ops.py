@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simprune.backends import cuda_conv, cuda_evaluation, cuda_passes
+from simprune.backends import cuda_conv, cuda_evaluation, cuda_products
 from simprune.backends.base import Trials
 from simprune.backends.conv_walk import steps_of
 from simprune.backends.cuda_batch import Array, CudaPruned
@@ -39,16 +39,16 @@ class ConvCudaOps(CudaOps):
 
     @cached_property
     def _no_mask(self) -> Any:
-        return self._device.full((1, 1), 0, np.uint32)
+        return self._device.zeros((1, 1), np.uint32)
 
     def _convolve(self, i: int, pruned: CudaPruned | None, sources: Pair, sinks: Pair, *, turned: bool) -> None:
         """Move the targets' vectors through the layer of step i, and with ``pruned`` the deviations."""
         layer = self._steps[i].number
         stage, groups = self.network.weighted[layer], int(self._plan_host[layer, GROUPS])
         channels, *image = stage.input if turned else stage.output
-        tiles = groups * -(-channels // groups // cuda_passes.TILE_ROWS)
+        tiles = groups * -(-channels // groups // cuda_products.TILE_ROWS)
         columns = int(np.prod(image)) * sources[0].shape[2]
-        grid = (tiles, self.n_trials, -(-columns // cuda_passes.TILE_COLUMNS))
+        grid = (tiles, self.n_trials, -(-columns // cuda_products.TILE_COLUMNS))
         mask = self._no_mask if pruned is None else pruned.mask
         way = cuda_conv.TURNED * turned + cuda_conv.PAIRED * (pruned is not None)
         args = (self._plan, layer, self.weights, mask, way, *sources, *sinks, self._bias)

@@ -8,8 +8,8 @@ counted. A fused multiply-add is two flops. Tests compare all of it with what an
 from dataclasses import dataclass
 
 from simprune.backends.cuda_evaluation import ROWS_OF_BLOCK
-from simprune.backends.cuda_passes import TILE_COLUMNS, TILE_INNER, TILE_ROWS
 from simprune.backends.cuda_plan import mask_words
+from simprune.backends.cuda_products import TILE_COLUMNS, TILE_INNER, TILE_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

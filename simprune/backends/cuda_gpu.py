@@ -1,14 +1,36 @@
-"""A real GPU: Numba's launches on the process's first visible device."""
+"""A real GPU: buffers, copies and launches of the table's kernels on the process's first visible device."""
 
+import math
+import os
+import tempfile
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
-from simprune.backends.compile_cuda import cuda, launchable, out_of_memory
-from simprune.backends.cuda_device import AbstractDevice, Array, DeviceMemoryError, Grid
+from simprune.backends.compile import CACHE
+from simprune.backends.compile_cuda import cubin_of, ptx_of
+from simprune.backends.cuda_arguments import array_values
+from simprune.backends.cuda_device import AbstractDevice, Array, Grid
+from simprune.backends.cuda_driver import Driver, Launchable
 from simprune.backends.cuda_kernels import KERNELS, Kernel
+
+
+class DeviceArray:
+    """A C-contiguous array on the device; its buffer joins the idle ones of the device when the array dies."""
+
+    __slots__ = ("_held", "_idle", "address", "dtype", "shape", "values")
+
+    def __init__(
+        self, held: tuple[int, int], idle: list[tuple[int, Any]], shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self._held, self._idle = held, idle
+        self.address, self.shape, self.dtype = held[1], shape, dtype
+        self.values = array_values(self.address, shape, dtype.itemsize)
+
+    def __del__(self) -> None:
+        self._idle.append(self._held)
 
 
 class GpuDevice(AbstractDevice):
@@ -20,39 +42,67 @@ class GpuDevice(AbstractDevice):
     def __reduce__(self) -> tuple[Callable[[], "GpuDevice"], tuple[()]]:
         return gpu_device, ()
 
+    @cached_property
+    def driver(self) -> Driver:
+        """The driver, started when first used."""
+        return Driver()
+
     def memory(self) -> tuple[int, int]:
         """Return free and total bytes; what waits for reuse here counts as free."""
-        free, total = cuda.current_context().get_memory_info()
-        return int(free) + sum(size for size, _ in self._idle), int(total)
+        free, total = self.driver.memory()
+        return free + sum(size for size, _ in self._idle), total
 
     def upload(self, host: Array) -> Any:
         """Return a device array with the contents of ``host``."""
         array = self.empty(host.shape, host.dtype)
-        array.copy_to_device(np.ascontiguousarray(host))
+        if host.size:
+            self.driver.write(array.address, np.ascontiguousarray(host))
         return array
 
     def download(self, array: Any) -> Array:
         """Wait for all launches and return the contents."""
-        host: Array = array.copy_to_host()
+        host: Array = np.empty(array.shape, array.dtype)
+        if host.size:
+            self.driver.read(host, array.address)
         return host
 
+    def _clear(self, array: Any) -> None:
+        if 0 not in array.shape:
+            self.driver.clear(array.address, array.dtype.itemsize * math.prod(array.shape))
+
     def _allocate(self, n_bytes: int) -> Any:
-        try:
-            return cuda.device_array(n_bytes, np.uint8)
-        except Exception as error:
-            if out_of_memory(error):
-                raise DeviceMemoryError from error
-            raise
+        return self.driver.allocate(n_bytes)
+
+    def _release(self, buffer: Any) -> None:
+        self.driver.free(buffer)
+
+    def _array(self, held: tuple[int, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
+        return DeviceArray(held, self._idle, shape, dtype)
 
     def _launch(self, kernel: Kernel, grid: Grid, arguments: Sequence[Any]) -> None:
-        compiled(kernel.name)[grid, kernel.threads](*arguments)
+        values: list[Any] = []
+        for argument in arguments:
+            if isinstance(argument, DeviceArray):
+                values += argument.values
+            else:
+                values.append(argument)
+        compiled(kernel.name).start(grid, values)
 
 
 @cache
-def compiled(name: str) -> Any:
-    """Return a kernel of the table, compiled for the device (once a machine: it is cached on disk)."""
-    kernel = KERNELS[name]
-    return launchable(kernel.function, kernel.signature)
+def compiled(name: str) -> Launchable:
+    """Return a kernel of the table, compiled for the device (once a machine: its machine code is kept on disk)."""
+    driver, kernel = gpu_device().driver, KERNELS[name]
+    capability = driver.capability()
+    path = CACHE / f"{name}.sm_{capability[0]}{capability[1]}.cubin"
+    try:
+        code = path.read_bytes()
+    except OSError:
+        code = cubin_of(ptx_of(kernel.function, kernel.signature, (capability,))[capability], capability)
+        with tempfile.NamedTemporaryFile(dir=CACHE, delete=False) as file:
+            file.write(code)
+        os.replace(file.name, path)
+    return driver.load(code, kernel)
 
 
 @cache
@@ -63,8 +113,6 @@ def gpu_device() -> GpuDevice:
 
 def describe() -> str:
     """Return name, compute capability and memory of the device."""
-    device = cuda.get_current_device()
-    name = device.name.decode() if isinstance(device.name, bytes) else str(device.name)
-    major, minor = device.compute_capability
-    free, total = cuda.current_context().get_memory_info()
-    return f"{name}, compute capability {major}.{minor}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+    driver = gpu_device().driver
+    (major, minor), (free, total) = driver.capability(), driver.memory()
+    return f"{driver.name()}, compute capability {major}.{minor}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"

@@ -16,6 +16,8 @@ from simprune.backends import cuda_conv as conv
 from simprune.backends import cuda_conv_evaluation as conv_evaluation
 from simprune.backends import cuda_evaluation as evaluation
 from simprune.backends import cuda_passes as passes
+from simprune.backends import cuda_pooling as pooling
+from simprune.backends import cuda_products as products
 from simprune.backends import cuda_sampling as sampling
 from simprune.backends import cuda_selection as selection
 from simprune.backends.cuda_budgets import REGISTERS
@@ -72,7 +74,7 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
     window = (_TRIALS, INDEX, INDEX, INDEX)
     draw = (WORD, WORD, stream, _TRIALS)
     function = {name: (getattr(passes, name + "32"), getattr(passes, name + "64"))[own] for name in _SMOOTH}
-    tile = (passes.TILE_INNER * (passes.PADDED_ROWS + passes.TILE_COLUMNS)) * size
+    tile = products.TILE_INNER * (products.PITCH + products.TILE_COLUMNS) * size
     spots = columns.LANES * columns.GROUP * size
 
     def kernel(name: str, body: Callable[..., Any], signature: Signature, threads: int, shared: int) -> Kernel:
@@ -99,22 +101,22 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
         kernel("smallest_kept", selection.smallest_kept, (*at, flat, _MASK, _array(signed, 2)), selection.THREADS, 4096),
         kernel(
             "pair_product",
-            passes.pair_product,
+            products.pair_product,
             (*at, flat, _MASK, FLAG, panel, panel, panel, panel, vector),
-            passes.THREADS,
+            products.THREADS,
             2 * tile + 1024,
         ),
-        kernel("product", passes.product, (*at, flat, FLAG, panel, panel, vector), passes.THREADS, tile + 1024),
-        kernel("correct", passes.correct, (*at, flat, _MASK, FLAG, panel, panel, panel), passes.THREADS_ROW, 0),
+        kernel("product", products.product, (*at, flat, FLAG, panel, panel, vector), products.THREADS, tile + 1024),
+        kernel("correct", products.correct, (*at, flat, _MASK, FLAG, panel, panel, panel), products.THREADS_SPARSE, 0),
         kernel(
             "convolve",
             conv.convolve,
             (*at, flat, _MASK, INDEX, panel, panel, panel, panel, vector),
-            passes.THREADS,
+            products.THREADS,
             2 * tile + 1024,
         ),
-        kernel("pool", conv.pool, (*window, FLAG, panel, panel), 256, 0),
-        kernel("pull_pool", conv.pull_pool, (*window, FLAG, panel, panel, panel, panel), 256, 0),
+        kernel("pool", pooling.pool, (*window, FLAG, panel, panel), 256, 0),
+        kernel("pull_pool", pooling.pull_pool, (*window, FLAG, panel, panel, panel, panel), 256, 0),
         kernel("activate", function["activate"], (*at, INDEX, real, panel, panel), 256, 0),
         kernel("activate_pair", function["activate_pair"], (*at, INDEX, real, panel, panel, panel, panel), 256, 0),
         kernel("pull_back", function["pull_back"], (*at, INDEX, real, panel, panel), 256, 0),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simprune.backends import cuda_columns, cuda_evaluation, cuda_passes
+from simprune.backends import cuda_columns, cuda_evaluation, cuda_products
 from simprune.backends.cuda_batch import Array, CudaBatch, CudaPruned
 from simprune.gap.base import Doubles
 from simprune.rng import BLOCK, Purpose, stream
@@ -67,7 +67,7 @@ class CudaOps(CudaBatch):
 
     def _tiles(self, layer: int, columns: int, *, turned: bool) -> tuple[int, int, int]:
         rows = self.network.widths[layer if turned else layer + 1]
-        return -(-rows // cuda_passes.TILE_ROWS), self.n_trials, -(-columns // cuda_passes.TILE_COLUMNS)
+        return -(-rows // cuda_products.TILE_ROWS), self.n_trials, -(-columns // cuda_products.TILE_COLUMNS)
 
     def _clear(self, stack: Any, node: int) -> None:
         d, columns = self._sizes[node], stack.shape[2]
@@ -86,7 +86,7 @@ class CudaOps(CudaBatch):
 
     @cached_property
     def _zeros(self) -> Any:
-        return self._device.full((sum(self.network.widths[1:]),), 0, self._dtype)
+        return self._device.zeros((sum(self.network.widths[1:]),), self._dtype)
 
     def forward(self, x: Any) -> Passed:
         """Run the targets."""
@@ -147,7 +147,7 @@ class CudaOps(CudaBatch):
         else:
             self._product(layer, b, dz, turned=turned)
         rows = self.network.widths[layer if turned else layer + 1]
-        grid = (rows, self.n_trials, -(-b.shape[2] // cuda_passes.THREADS_ROW))
+        grid = (-(-rows * b.shape[2] // cuda_products.THREADS_SPARSE), self.n_trials)
         mask = pruned.turned if turned else pruned.mask
         self._launch_typed("correct", grid, self._plan, layer, self.weights, mask, turned, a, b, dz)
 
@@ -163,7 +163,8 @@ class CudaOps(CudaBatch):
         first, last = (self.network.depth - 1, 0) if turned else (0, self.network.depth - 1)
         if pruned.shares[layer] > SPARSE_SHARE:
             grid = self._tiles(layer, a.shape[2], turned=turned)
-            args = (self._plan, layer, self.weights, pruned.mask, turned, a, b, z, dz, self._bias)
+            mask = pruned.turned if turned else pruned.mask
+            args = (self._plan, layer, self.weights, mask, turned, a, b, z, dz, self._bias)
             self._launch_typed("pair_product", grid, *args)
             return
         if layer != last:

@@ -25,6 +25,9 @@ WORDS_OF_WARP = 32
 CHUNK_WORDS = WARPS * WORDS_OF_WARP
 LIMIT, QUOTA, FINAL = 0, 1, 2
 ALL_LANES = np.uint32(0xFFFFFFFF)
+# Loads in flight of a thread, and what stands for a key where there is none: above every limit, and of no prefix.
+AHEAD = 8
+NO_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def _pick_digit(layer, t, shift, counts, sums, state):
@@ -68,6 +71,8 @@ def radix_digit(plan, layer, keys, shift, bits, state, histogram, tickets):
     counts = cuda.shared.array(BINS, np.int32)
     sums = cuda.shared.array(THREADS, np.int32)
     last = cuda.shared.array(1, np.int32)
+    ahead = cuda.local.array(AHEAD, keys.dtype)
+    none = keys.dtype.type(NO_KEY)
     j, t = cuda.threadIdx.x, cuda.blockIdx.y
     first, n = plan[layer, FIRST], plan[layer, D_OUT] * plan[layer, D_IN]
     if state[layer, t, FINAL] != 0:
@@ -78,12 +83,15 @@ def radix_digit(plan, layer, keys, shift, bits, state, histogram, tickets):
     prefix = np.uint64(state[layer, t, LIMIT])
     low, above = np.uint64(shift), np.uint64(shift + bits)
     digits = np.uint64((np.uint64(1) << np.uint64(bits)) - np.uint64(1))
-    i = cuda.blockIdx.x * THREADS + j
+    i, stride = np.int64(cuda.blockIdx.x) * THREADS + j, np.int64(cuda.gridDim.x) * THREADS
     while i < n:
-        key = np.uint64(keys[t, first + i])
-        if key >> above == prefix >> above:
-            cuda.atomic.add(counts, np.int64(key >> low & digits), 1)
-        i += cuda.gridDim.x * THREADS
+        for q in range(AHEAD):
+            ahead[q] = keys[t, np.uint64(first + i + q * stride)] if i + q * stride < n else none
+        for q in range(AHEAD):
+            key = np.uint64(ahead[q])
+            if key >> above == prefix >> above:
+                cuda.atomic.add(counts, np.int64(key >> low & digits), 1)
+        i += AHEAD * stride
     cuda.syncthreads()
     if cuda.gridDim.x == 1:
         pick_digit(layer, t, np.int64(shift), counts, sums, state)
@@ -151,19 +159,46 @@ def count_ties(plan, layer, keys, state, ties, tickets):
             seen += count
 
 
+def _load_straight(values, t, p, ahead):
+    """Load a lane's entries of AHEAD words that follow one another without a gap, from ``p`` on."""
+    for q in range(AHEAD):
+        ahead[q] = values[t, p + np.uint64(q * 32)]
+
+
+def _load_words(values, t, first, layer, word, none, ahead):
+    """Load a lane's entries of AHEAD words from ``word`` (row, word of it) on, ``none`` past a row's end.
+
+    ``layer``: rows, columns and lane. Returns the next word.
+    """
+    (d_out, d_in, lane), (row, of_row) = layer, word
+    for q in range(AHEAD):
+        column = of_row * 32 + lane
+        inside = row < d_out and column < d_in
+        ahead[q] = values[t, np.uint64(first + row * d_in + column)] if inside else none
+        of_row += 1
+        if of_row * 32 >= d_in:
+            row, of_row = row + 1, 0
+    return row, of_row
+
+
+load_straight, load_words = device_function(_load_straight), device_function(_load_words)
+
+
 def pack_mask(plan, layer, keys, state, ties, mask, counts):
     """Write the mask of a layer and add the number of its pruned entries to ``counts`` ``[n_trials, depth]``.
 
-    Grid (chunks, n_trials); a warp writes 32 words, one after the other, a lane an entry.
+    Grid (chunks, n_trials); a warp finds 32 words, one after the other, a lane an entry, and lane s writes word s.
     """
     before = cuda.shared.array(WARPS, np.int64)
+    ahead = cuda.local.array(AHEAD, keys.dtype)
+    none = keys.dtype.type(NO_KEY)
     j, t = cuda.threadIdx.x, cuda.blockIdx.y
     first, at = plan[layer, FIRST], plan[layer, AT]
     d_out, d_in = plan[layer, D_OUT], plan[layer, D_IN]
     lane, warp = j & 31, j >> 5
     limit, quota = keys.dtype.type(state[layer, t, LIMIT]), state[layer, t, QUOTA]
-    row_words = (d_in + 31) // 32
-    start, n_words = cuda.blockIdx.x * CHUNK_WORDS + warp * WORDS_OF_WARP, d_out * row_words
+    row_words = (d_in + 31) >> 5
+    start, n_words = np.int64(cuda.blockIdx.x) * CHUNK_WORDS + warp * WORDS_OF_WARP, d_out * row_words
     rank = np.int64(0)
     if quota != 0:
         own = np.int64(0)
@@ -180,40 +215,62 @@ def pack_mask(plan, layer, keys, state, ties, mask, counts):
             rank += before[earlier]
     total = np.int64(0)
     below = np.uint32((np.uint64(1) << np.uint64(lane)) - np.uint64(1))
-    for s in range(WORDS_OF_WARP):
-        column = (start + s) % row_words * 32 + lane
-        pruned, tied = False, False
-        if start + s < n_words and column < d_in:
-            key = keys[t, first + (start + s) // row_words * d_in + column]
-            pruned, tied = key < limit, quota != 0 and key == limit
-        if quota != 0:
-            ties_here = np.uint32(cuda.ballot_sync(ALL_LANES, tied))
-            if tied and rank + cuda.popc(np.uint32(ties_here & below)) < quota:
-                pruned = True
-            rank += cuda.popc(ties_here)
-        word = np.uint32(cuda.ballot_sync(ALL_LANES, pruned))
-        total += cuda.popc(word)
-        if lane == 0 and start + s < n_words:
-            mask[t, at + start + s] = word
+    row, of_row = start // row_words, start % row_words
+    # Rows of whole words follow one another without a gap.
+    straight = d_in & 31 == 0 and start + WORDS_OF_WARP <= n_words
+    p = np.uint64(first + start * 32 + lane)
+    own_word = np.uint32(0)
+    for s in range(0, WORDS_OF_WARP, AHEAD):
+        if straight:
+            load_straight(keys, t, p, ahead)
+            p += np.uint64(AHEAD * 32)
+        else:
+            row, of_row = load_words(keys, t, first, (d_out, d_in, lane), (row, of_row), none, ahead)
+        for q in range(AHEAD):
+            pruned = ahead[q] < limit
+            if quota != 0:
+                tied = ahead[q] == limit
+                ties_here = np.uint32(cuda.ballot_sync(ALL_LANES, tied))
+                if tied and rank + cuda.popc(np.uint32(ties_here & below)) < quota:
+                    pruned = True
+                rank += cuda.popc(ties_here)
+            word = np.uint32(cuda.ballot_sync(ALL_LANES, pruned))
+            total += cuda.popc(word)
+            if lane == s + q:
+                own_word = word
+    if start + lane < n_words:
+        mask[t, np.uint64(at + start + lane)] = own_word
     if lane == 0 and total != 0:
         cuda.atomic.add(counts, (t, layer), np.uint64(total))
 
 
 def smallest_kept(plan, layer, weights, mask, smallest):
-    """Lower ``smallest`` ``[n_trials, depth]``, bits of floats, to the bits of the smallest kept |weight|."""
+    """Lower ``smallest`` ``[n_trials, depth]``, bits of floats, to the bits of the smallest kept |weight|.
+
+    Grid (chunks, n_trials) as for ``pack_mask``.
+    """
     sizes = cuda.shared.array(THREADS, smallest.dtype)
+    ahead = cuda.local.array(AHEAD, weights.dtype)
+    infinite = weights.dtype.type(np.inf)
     j, t = cuda.threadIdx.x, cuda.blockIdx.y
     first, at = plan[layer, FIRST], plan[layer, AT]
     d_out, d_in = plan[layer, D_OUT], plan[layer, D_IN]
-    row_words = (d_in + 31) // 32
-    least = smallest.dtype.type(size_bits(weights.dtype.type(np.inf)))
-    i = cuda.blockIdx.x * THREADS + j
-    while i < d_out * d_in:
-        row = i // d_in
-        column = i - row * d_in
-        if mask[t, at + row * row_words + column // 32] >> np.uint32(column & 31) & np.uint32(1) == 0:
-            least = min(least, size_bits(weights[t, first + i]))
-        i += cuda.gridDim.x * THREADS
+    lane, row_words = j & 31, (d_in + 31) >> 5
+    start = np.int64(cuda.blockIdx.x) * CHUNK_WORDS + (j >> 5) * WORDS_OF_WARP
+    row, of_row, n_words = start // row_words, start % row_words, d_out * row_words
+    own_word = mask[t, np.uint64(at + start + lane)] if start + lane < n_words else ALL_LANES
+    straight = d_in & 31 == 0 and start + WORDS_OF_WARP <= n_words
+    p = np.uint64(first + start * 32 + lane)
+    least = smallest.dtype.type(size_bits(infinite))
+    for s in range(0, WORDS_OF_WARP, AHEAD):
+        if straight:
+            load_straight(weights, t, p, ahead)
+            p += np.uint64(AHEAD * 32)
+        else:
+            row, of_row = load_words(weights, t, first, (d_out, d_in, lane), (row, of_row), infinite, ahead)
+        for q in range(AHEAD):
+            pruned = np.uint32(cuda.shfl_sync(ALL_LANES, np.int32(own_word), s + q)) >> np.uint32(lane) & np.uint32(1) != 0
+            least = min(least, size_bits(infinite if pruned else ahead[q]))
     sizes[j] = least
     cuda.syncthreads()
     half = THREADS // 2

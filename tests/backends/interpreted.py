@@ -1,5 +1,7 @@
 """A CUDA device that is no device: every launch runs the kernel's PTX on the interpreter, on host arrays."""
 
+import math
+import weakref
 from functools import cache
 
 import numpy as np
@@ -25,8 +27,15 @@ def machine(name):
     return Machine(compiled(name)[CAPABILITY])
 
 
+def packed(mask):
+    """The words of a mask (True = kept): 32 entries of a row a word, the first one lowest."""
+    bits = np.zeros((*mask.shape[:2], -(-mask.shape[2] // 32) * 32), np.uint8)
+    bits[:, :, : mask.shape[2]] = ~mask
+    return np.packbits(bits, axis=2, bitorder="little").view("<u4").reshape(len(mask), -1)
+
+
 class InterpretedDevice(AbstractDevice):
-    """``room``: bytes that it says it has; ``limit``: bytes that it gives; ``counts``: every launch and what it did."""
+    """``room``: bytes that it says it has; ``limit``: what it gives at a time; ``counts``: launches and what they did."""
 
     def __init__(self, *, room=1 << 30, limit=None):
         super().__init__()
@@ -43,12 +52,22 @@ class InterpretedDevice(AbstractDevice):
     def download(self, array):
         return np.array(array)
 
+    def _clear(self, array):
+        array[...] = 0
+
     def _allocate(self, n_bytes):
-        held = self.given - sum(size for size, _ in self._idle)
-        if self.limit is not None and held + n_bytes > self.limit:
+        if self.limit is not None and self.given + n_bytes > self.limit:
             raise DeviceMemoryError
         self.given += n_bytes
         return np.full(n_bytes, 0xA5, dtype=np.uint8)
+
+    def _release(self, buffer):
+        self.given -= buffer.size
+
+    def _array(self, held, shape, dtype):
+        array = held[1][: math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+        weakref.finalize(array, self._idle.append, held)
+        return array
 
     def _launch(self, kernel, grid, arguments):
         found = machine(kernel.name).launch(None, grid, (kernel.threads, 1, 1), arguments)

@@ -16,7 +16,7 @@ from simprune.gap.spectral import Spectral
 from simprune.model.activations import Identity, ReLU, Sigmoid, Tanh
 from simprune.model.distributions import Gaussian
 from simprune.model.pruning import BernoulliPruning, FilterMagnitudePruning, MagnitudePruning, RandomPruning
-from tests.backends.interpreted import InterpretedDevice
+from tests.backends.interpreted import InterpretedDevice, packed
 from tests.backends.test_cuda_backend import CUDA, agree, same_masks
 from tests.conformance import test_convolutions as convolutions
 from tests.conformance.cases import SMALL_CNN, columns, point, trained_cnn
@@ -108,7 +108,7 @@ def test_certificates_of_given_masks_are_those_of_the_cpu():
         for t in range(3):
             for row in range(mask.shape[1]):
                 mask[t, row, found[t, starts[t, row] : starts[t, row + 1]]] = False
-    given = twin.pruned_by(masks)
+    given = twin.pruned_by(np.concatenate([packed(mask) for mask in masks], axis=1), pruned.n_pruned)
     np.testing.assert_array_equal(given.n_pruned, pruned.n_pruned)
     found, wanted = twin.layer_norms(given), ops.layer_norms(pruned)
     for name in ("target", "pruned", "delta"):

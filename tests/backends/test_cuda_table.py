@@ -2,8 +2,10 @@
 
 import ast
 import re
+import struct
 import subprocess
 import sys
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,10 @@ import simprune
 pytest.importorskip("numba_cuda", reason="the packages of simprune[cuda] are not installed")
 
 from simprune.backends.compile_cuda import assemble
+from simprune.backends.cuda_arguments import packing
 from simprune.backends.cuda_kernels import KERNELS
-from tests.backends.interpreted import compiled
+from tests.backends.interpreted import compiled, machine
+from tests.ptx.syntax import DTYPES
 
 PACKAGE = Path(simprune.__file__).parent
 each_kernel = pytest.mark.parametrize("name", KERNELS)
@@ -44,6 +48,19 @@ def test_kernels_use_the_operations_that_their_names_promise(name):
             assert not re.search(r"\.f(16|32|64)\b", ptx)
         # Approximate instructions differ between GPUs; calls and local memory cost what no budget shows.
         assert not re.search(r"\.approx|\bcall\b|\.local\b", ptx)
+
+
+def test_arguments_are_packed_as_the_kernels_read_them():
+    sizes = {code: struct.calcsize(code) for code in "?IqQfdP"}
+    for name in ("sample32", "sample64", "product32", "normals64", "move32", "evaluate_activation"):
+        kernel = KERNELS[name]
+        record = packing(kernel.signature)
+        widths = [
+            DTYPES[param.kind].itemsize for param in next(iter(machine(name).program.module.functions.values())).params
+        ]
+        assert [sizes[code] for code in record.format] == widths
+        ends = accumulate(widths, lambda end, width: -(-end // width) * width + width)
+        assert record.size == list(ends)[-1]
 
 
 def test_names_say_the_precision():

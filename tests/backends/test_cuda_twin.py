@@ -9,6 +9,7 @@ from simprune.backends.cpu import CpuBackend
 from simprune.backends.cuda_twin import HostTwin
 from simprune.model.activations import Identity
 from simprune.model.pruning import BernoulliPruning
+from tests.backends.interpreted import packed
 from tests.conformance.cases import point
 
 
@@ -19,8 +20,9 @@ def test_certificates_of_given_masks_are_those_of_the_cpu():
     pruned = ops.prune([case.rule])[0]
     rebuilt = [backend.rebuild(case, trial, None) for trial in trials.tolist()]
     masks = [np.stack([trial.masks[layer] for trial in rebuilt]) for layer in range(2)]
+    words = np.concatenate([packed(mask) for mask in masks], axis=1)
     twin = HostTwin(case, trials, None, ops.weights.copy())
-    given = twin.pruned_by(masks)
+    given = twin.pruned_by(words, pruned.n_pruned)
     np.testing.assert_array_equal(given.n_pruned, pruned.n_pruned)
     found, wanted = twin.layer_norms(given), ops.layer_norms(pruned)
     for name in ("target", "pruned", "delta"):

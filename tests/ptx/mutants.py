@@ -30,6 +30,20 @@ def _pass(name: str, function: str, before: str, after: str, stage: str = "dense
     )
 
 
+def _product(
+    name: str, function: str, before: str, after: str, kernels: tuple[str, ...] = (), stage: str = "dense pass"
+) -> Mutant:
+    return Mutant(
+        name=name,
+        module="cuda_products",
+        function=function,
+        before=before,
+        after=after,
+        kernels=kernels or (function + "32",),
+        stage=stage,
+    )
+
+
 def _column(
     name: str, function: str, before: str, after: str, kernels: tuple[str, ...], stage: str = "dense pass"
 ) -> Mutant:
@@ -45,10 +59,9 @@ def _evaluation(name: str, function: str, before: str, after: str, stage: str = 
 
 
 def _conv(name: str, function: str, before: str, after: str, kernel: str = "convolve32") -> Mutant:
+    module = "cuda_conv" if kernel == "convolve32" else "cuda_pooling"
     stage = {"convolve32": "convolutions", "pool64": "pooling", "pull_pool64": "pooling"}[kernel]
-    return Mutant(
-        name=name, module="cuda_conv", function=function, before=before, after=after, kernels=(kernel,), stage=stage
-    )
+    return Mutant(name=name, module=module, function=function, before=before, after=after, kernels=(kernel,), stage=stage)
 
 
 def _conv_evaluation(name: str, function: str, before: str, after: str, kernel: str = "evaluate_pool") -> Mutant:
@@ -64,6 +77,7 @@ def _conv_evaluation(name: str, function: str, before: str, after: str, kernel: 
     )
 
 
+PRODUCT = ("product32",)
 CORRELATE = "evaluate_convolution_of_singles"
 BARRIER = "cuda.syncthreads()\n"
 MUTANTS = (
@@ -71,7 +85,7 @@ MUTANTS = (
     _selection(
         "prefix one bit too short", "radix_digit", "np.uint64(shift + bits)\n", "np.uint64(shift + bits + 1)\n", RADIX
     ),
-    _selection("keys past the layer counted", "radix_digit", "while i < n:", "while i <= n:", RADIX),
+    _selection("keys past the layer counted", "radix_digit", "i + q * stride < n else", "i + q * stride <= n else", RADIX),
     _selection(
         "histogram by plain additions",
         "radix_digit",
@@ -131,21 +145,21 @@ MUTANTS = (
         PACK,
         "ties",
     ),
-    _selection("limit itself pruned", "pack_mask", "key < limit, quota", "key <= limit, quota", PACK, "ties"),
+    _selection("limit itself pruned", "pack_mask", "pruned = ahead[q] < limit", "pruned = ahead[q] <= limit", PACK, "ties"),
     _selection("ties of later warps counted", "pack_mask", "in range(warp):", "in range(warp + 1):", PACK, "ties"),
     _selection(
         "lanes past the row pruned",
-        "pack_mask",
-        "pruned, tied = False, False",
-        "pruned, tied = True, False",
+        "_load_words",
+        "if inside else none",
+        "if inside else values.dtype.type(0)",
         PACK,
         "magnitude32",
     ),
     _selection(
         "words past the layer written",
         "pack_mask",
-        "if lane == 0 and start + s < n_words:",
-        "if lane == 0:",
+        "    if start + lane < n_words:\n        mask",
+        "    if True:\n        mask",
         PACK,
         "magnitude32",
     ),
@@ -160,11 +174,22 @@ MUTANTS = (
     _selection(
         "neighbour's bit read",
         "smallest_kept",
-        "np.uint32(column & 31)",
-        "np.uint32((column + 1) & 31)",
+        ">> np.uint32(lane)",
+        ">> np.uint32((lane + 1) & 31)",
         ("smallest_kept32",),
         "magnitude32",
     ),
+    _selection("words taken as if in a row", "pack_mask", "d_in & 31 == 0 and start", "start", PACK, "magnitude32"),
+    _selection(
+        "next word read",
+        "smallest_kept",
+        "first + start * 32 +",
+        "first + start * 32 + 32 +",
+        ("smallest_kept32",),
+        "whole words",
+    ),
+    _selection("entries of a word apart", "_load_straight", "q * 32", "q * 31", PACK, "whole words"),
+    _selection("words seven apart", "pack_mask", "np.uint64(AHEAD * 32)", "np.uint64(AHEAD * 28)", PACK, "whole words"),
     _selection("bits of a tile reversed", "turn_mask", "if lane == b:", "if lane == 31 - b:", ("turn_mask",), "magnitude32"),
     _scalar("nine rounds of Philox", "_philox4", "range(10)", "range(9)", ("sample32",), "uniform32"),
     _scalar("Weyl constants exchanged", "_philox4", "q0 + W0", "q0 + W1", ("mask_keys32",), "uniform32"),
@@ -177,23 +202,31 @@ MUTANTS = (
     ),
     _sampling("one weight past the layer", "sample32", "if e < n:", "if e <= n:", "uniform32"),
     _sampling("rows and columns exchanged", "normals32", "x[t, e % d, e // d]", "x[t, e // d, e % d]", "uniform32"),
-    _pass("tile's inner edge not masked", "pair_product", "if top + r < m and k0 + k < n:", "if top + r < m:"),
-    _pass(
-        "no barrier at the end of a tile",
-        "pair_product",
-        "                    moved[q, p] -= g * u\n        cuda.syncthreads()",
-        "                    moved[q, p] -= g * u",
+    _product("tile's inner edge not masked", "pair_product", "(rows if k1 + along < n else 0)", "rows"),
+    _product("rows past the last one", "pair_product", "(rows if k1 + along < n else 0)", "TILE_INNER"),
+    _product("no barrier before the next tile", "pair_product", BARRIER + "            store_weights", "store_weights"),
+    _product("other half of a mask's word", "pair_product", ">> np.uint32(k1 & 31)", ">> np.uint32(0)"),
+    _product("mask of the row above", "pair_product", "(top + j) * ((n + 31) >> 5)", "(top + j - 1) * ((n + 31) >> 5)"),
+    _product("turned mask not taken", "pair_product", "plan[layer, AT_TURNED]", "plan[layer, AT]"),
+    _product("bits of other lanes", "_store_gone", "np.uint32(j & 15)", "np.uint32(j & 7)", ("pair_product32",)),
+    _product("wrong operand of a fused operation", "_add_pairs", "kept * panels[1]", "w * panels[1]", ("pair_product32",)),
+    _product("accumulates the wrong columns", "_multiply_pair", "np.uint32(tx * OWN)", "np.uint32(tx)", ("pair_product32",)),
+    _product(
+        "step of the short tile lost",
+        "_load_weights",
+        "if s < limit:\n                ahead[s] = weights[t, start + np.uint64(spot)]",
+        "if s < limit:\n                ahead[s] = weights[t, start]",
+        PRODUCT,
     ),
-    _pass("wrong operand of a fused operation", "pair_product", "kept * panel_b", "w * panel_b"),
-    _pass("accumulates the wrong columns", "pair_product", "u = panel_a[k, tx + OWN * p]", "u = panel_a[k, tx + p]"),
-    _pass("result past the last column", "product", "if i < m and c < a.shape[2]:", "if i < m:"),
-    _pass("bit counted from one", "correct", "cuda.ffs(bits) - 1", "cuda.ffs(bits)", "sparse pass"),
-    _pass(
+    _product("rows of a panel past the last one", "_load_panel", "if s * OWN < limit:", "if s < limit:", PRODUCT),
+    _product("result past the last column", "_store_tile", "q < rows and c + p < out.shape[2]", "q < rows", PRODUCT),
+    _product("bit counted from one", "correct", "cuda.ffs(bits) - 1", "cuda.ffs(bits)", stage="sparse pass"),
+    _product(
         "target's part of the correction lost",
         "correct",
-        "(a[t, source + k, c] + b[t, source + k, c])",
-        "b[t, source + k, c]",
-        "sparse pass",
+        "(a[t, row, c] + b[t, row, c])",
+        "b[t, row, c]",
+        stage="sparse pass",
     ),
     _pass(
         "adjoint without the moved part", "pull_back_pair32", "(moved - at) * (target + difference)", "(moved - at) * target"
@@ -240,13 +273,18 @@ MUTANTS = (
         "        at = size - 1\n    return",
     ),
     _conv("circular image not closed", "_source_along", "at += size", "at += 0"),
-    _conv("stride of the adjoint ignored", "_source_along", "at % stride == 0 and ", ""),
+    _conv("stride of the adjoint ignored", "_source_along", "at % stride == 0 else", "at >= 0 else"),
     _conv("tap of the adjoint the wrong way", "_source_along", "place + pad - tap", "place - pad + tap"),
-    _conv("channels of the first group read", "_source_node", "((g * channels + k", "((k"),
-    _conv("all weights move the deviation", "_multiply_pair", "kept = w - g", "kept = w"),
-    _conv("no barrier before the product", "convolve", "else zero\n        cuda.syncthreads()", "else zero"),
+    _conv("channels of the first group read", "convolve", "next_tap(g * n_read,", "next_tap(0 * n_read,"),
+    _conv("row of taps too long", "_next_tap", "while across >= width:", "while across > width:"),
+    _conv("filter of taps too long", "_next_tap", "while down >= height:", "while down > height:"),
+    _conv("filters of the adjoint not left", "_load_turned", "at + d_in,", "at + d_in + 1,"),
+    _conv("bits of the adjoint one tap late", "_load_turned", "place = shift + tap", "place = shift + tap - 1"),
+    _conv("words of the adjoint's mask not followed", "_load_turned", "word + row_words, 0", "word, 0"),
+    _conv("no barrier before the product", "convolve", BARRIER + "        k1 = k0", "k1 = k0"),
     _conv("bias of the first group", "convolve", "plan[layer, BIAS] + g * m + i", "plan[layer, BIAS] + i"),
-    _conv("row of a filter too far", "convolve", "i * d_in + c]", "i * (d_in + 1) + c]"),
+    _conv("row of a filter too far", "convolve", "across) * d_in + along", "across) * (d_in + 1) + along"),
+    _conv("mask of the first group", "convolve", "(g * filters + top + j) * row_words", "(top + j) * row_words"),
     _conv("smallest for largest", "_largest", "> h[t, best, c]", "< h[t, best, c]", "pool64"),
     _conv("least deviation for the largest", "_largest_moved", "if moved > value", "if moved < value", "pool64"),
     _conv("sum for the mean", "pool", "total / size", "total", "pool64"),

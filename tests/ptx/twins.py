@@ -25,6 +25,7 @@ from tests.conformance.cases import point, trained_cnn
 
 ODD = (37, 70, 33)
 LARGE = (300, 300)
+WHOLE = (64, 96)
 TRIALS = np.array([3, (1 << 33) + 5], dtype=np.int64)
 TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
 SUMS = {"float32": 1e-4, "float64": 1e-11}
@@ -249,6 +250,7 @@ STAGES: dict[str, Stage] = {
     "laplace64": sampled(Laplace(K=1.0), "float64"),
     "magnitude32": selected(ODD, MagnitudePruning(pruned_fraction=0.3), Uniform(K=1.0), "float32"),
     "random64": selected(ODD, RandomPruning(pruned_fraction=0.2), Uniform(K=1.0), "float64"),
+    "whole words": selected(WHOLE, MagnitudePruning(pruned_fraction=0.3), Uniform(K=1.0), "float32", TRIALS[:1]),
     "ties": selected(LARGE, MagnitudePruning(pruned_fraction=0.4), Rademacher(K=1.0), "float32", TRIALS[:1]),
     "blocks": selected(LARGE, MagnitudePruning(pruned_fraction=0.4), Uniform(K=1.0), "float32", TRIALS[:1]),
     "edge of a digit": at_the_edge_of_a_digit,
