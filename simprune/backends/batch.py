@@ -4,7 +4,16 @@ import numpy as np
 
 from simprune.backends.assign import clear, copy
 from simprune.backends.compile import inner, kernel
-from simprune.backends.pair import column_norms, difference, forward, gap_gradient, move, output_gradient, transpose
+from simprune.backends.pair import (
+    column_norms,
+    difference,
+    forward,
+    forward_pair,
+    gap_gradient,
+    move,
+    output_gradient,
+    transpose,
+)
 from simprune.backends.sampling import mask_keys32, mask_keys64, sample_layer32, sample_layer64, sample_listed32
 from simprune.backends.selection import (
     compress_rows,
@@ -289,14 +298,25 @@ def difference_all(shape, weights, entries, activation, x, z, h, dz, norms):
 
 
 @kernel
+def pair_all(shape, weights, bias, entries, activation, x, z, h, dz, norms):
+    """Run all targets and all deviations side by side; the arrays are those of ``forward_all`` and ``difference_all``."""
+    dh, squares = np.empty((shape[2][-1], x.shape[2]), x.dtype), np.empty(x.shape[2], np.float64)
+    n_layers = shape[0].size - 1
+    for t in range(x.shape[0]):
+        own = entries_of(entries, t)
+        forward_pair(shape, weights[t], bias, own, activation, x[t], (z[t], h[t], dz[t], dh), n_layers)
+        column_norms(dz[t, shape[2][-2] :], squares, norms[t])
+
+
+@kernel
 def gap_and_gradient_all(shape, weights, turned, bias, entries, turned_entries, activation, x, norms, gradient):
     """Gap and gradient at x in one pass a trial, with all intermediate values in cache."""
     n_rows, c = shape[2][-1], x.shape[2]
     z, h = np.empty((n_rows, c), x.dtype), np.empty((n_rows, c), x.dtype)
     dz, dh, squares = np.empty((n_rows, c), x.dtype), np.empty((n_rows, c), x.dtype), np.empty(c, np.float64)
     for t in range(x.shape[0]):
-        forward(shape, weights[t], bias, activation, x[t], z, h, shape[0].size - 2)
-        difference(shape, weights[t], entries_of(entries, t), activation, x[t], z, h, dz, dh)
+        own = entries_of(entries, t)
+        forward_pair(shape, weights[t], bias, own, activation, x[t], (z, h, dz, dh), shape[0].size - 2)
         column_norms(dz[shape[2][-2] :], squares, norms[t])
         gap_gradient(shape, turned[t], entries_of(turned_entries, t), activation, z, dz, norms[t], gradient[t])
 

@@ -131,16 +131,15 @@ def put_origin(x):
         x[t, i, 0] = x.dtype.type(0)
 
 
-def copy_rows(a, a_row, out, out_row, m):
-    """Copy ``m`` stacked rows; grid (blocks, n_trials)."""
-    i, t = cuda.blockIdx.x * THREADS_FLAT + cuda.threadIdx.x, cuda.blockIdx.y
-    if i < m * a.shape[2]:
-        k, c = i // a.shape[2], i % a.shape[2]
-        out[t, out_row + k, c] = a[t, a_row + k, c]
+def copy_rows(a, source, out, sink, n):
+    """Copy ``n`` entries of flat stacks, from ``source`` to ``sink`` on; grid (blocks, n_trials)."""
+    i, t = np.int64(cuda.blockIdx.x) * THREADS_FLAT + cuda.threadIdx.x, np.uint64(cuda.blockIdx.y)
+    if i < n:
+        out[t, np.uint64(sink + i)] = a[t, np.uint64(source + i)]
 
 
-def clear_rows(a, row, m):
-    """Set ``m`` stacked rows to zero; grid (blocks, n_trials)."""
-    i, t = cuda.blockIdx.x * THREADS_FLAT + cuda.threadIdx.x, cuda.blockIdx.y
-    if i < m * a.shape[2]:
-        a[t, row + i // a.shape[2], i % a.shape[2]] = a.dtype.type(0)
+def clear_rows(a, first, n):
+    """Set ``n`` entries of a flat stack to zero, from ``first`` on; grid (blocks, n_trials)."""
+    i, t = np.int64(cuda.blockIdx.x) * THREADS_FLAT + cuda.threadIdx.x, np.uint64(cuda.blockIdx.y)
+    if i < n:
+        a[t, np.uint64(first + i)] = a.dtype.type(0)

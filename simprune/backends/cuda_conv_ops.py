@@ -71,7 +71,7 @@ class ConvCudaOps(CudaOps):
         step = self._steps[i]
         function = self._activation if step.is_hidden else LINEAR
         grid = self._flat(step.n_out * stacks[0].shape[2])
-        self._launch_typed(name, grid, self._values_plan, step.number, *function, *stacks)
+        self._launch_typed(name, grid, self._values_plan, step.number, *function, stacks[0].shape[2], *stacks)
 
     def forward(self, x: Any) -> Passed:
         """Run the targets."""

@@ -79,7 +79,10 @@ class AbstractDevice(ABC):
         return array
 
     def launch(self, name: str, grid: Sequence[int], *arguments: Any) -> None:
-        """Start a kernel of the table on ``grid`` blocks; scalars are cast to its signature, arrays must have its types."""
+        """Start a kernel of the table on ``grid`` blocks; scalars are cast to its signature, arrays must have its types.
+
+        Where it takes two dimensions, three are given as ``[n_trials, rows x columns]``.
+        """
         kernel = KERNELS[name]
         x, y, z = (*grid, 1, 1)[:3]
         if x and y and z:
@@ -113,6 +116,8 @@ def _checked(kind: Any) -> Callable[[Any], Any]:
     dtype = np.dtype(kind.dtype.name)
 
     def check(value: Any) -> Any:
+        if len(value.shape) == 3 and kind.ndim == 2:
+            value = value.reshape(value.shape[0], -1)
         if len(value.shape) != kind.ndim or value.dtype != dtype:
             raise TypeError(f"a kernel takes {kind}, got {len(value.shape)} dimensions of {value.dtype}")
         return value

@@ -29,8 +29,23 @@ class DeviceArray:
         self.address, self.shape, self.dtype = held[1], shape, dtype
         self.values = array_values(self.address, shape, dtype.itemsize)
 
+    def reshape(self, length: int, rest: int) -> "DeviceView":
+        """Return the same numbers in two dimensions, ``rest`` being -1."""
+        assert rest == -1
+        return DeviceView(self, (length, math.prod(self.shape) // max(1, length)))
+
     def __del__(self) -> None:
         self._idle.append(self._held)
+
+
+class DeviceView:
+    """An array on the device with other dimensions; keeps its buffer."""
+
+    __slots__ = ("dtype", "owner", "shape", "values")
+
+    def __init__(self, owner: DeviceArray, shape: tuple[int, int]) -> None:
+        self.owner, self.shape, self.dtype = owner, shape, owner.dtype
+        self.values = array_values(owner.address, shape, owner.dtype.itemsize)
 
 
 class GpuDevice(AbstractDevice):
@@ -82,7 +97,7 @@ class GpuDevice(AbstractDevice):
     def _launch(self, kernel: Kernel, grid: Grid, arguments: Sequence[Any]) -> None:
         values: list[Any] = []
         for argument in arguments:
-            if isinstance(argument, DeviceArray):
+            if isinstance(argument, (DeviceArray, DeviceView)):
                 values += argument.values
             else:
                 values.append(argument)

@@ -107,7 +107,7 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
             2 * tile + 1024,
         ),
         kernel("product", products.product, (*at, flat, FLAG, panel, panel, vector), products.THREADS, tile + 1024),
-        kernel("correct", products.correct, (*at, flat, _MASK, FLAG, panel, panel, panel), products.THREADS_SPARSE, 0),
+        kernel("correct", products.correct, (*at, flat, _MASK, FLAG, INDEX, *(rows,) * 3), products.THREADS_SPARSE, 0),
         kernel(
             "convolve",
             conv.convolve,
@@ -117,10 +117,10 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
         ),
         kernel("pool", pooling.pool, (*window, FLAG, panel, panel), 256, 0),
         kernel("pull_pool", pooling.pull_pool, (*window, FLAG, panel, panel, panel, panel), 256, 0),
-        kernel("activate", function["activate"], (*at, INDEX, real, panel, panel), 256, 0),
-        kernel("activate_pair", function["activate_pair"], (*at, INDEX, real, panel, panel, panel, panel), 256, 0),
-        kernel("pull_back", function["pull_back"], (*at, INDEX, real, panel, panel), 256, 0),
-        kernel("pull_back_pair", function["pull_back_pair"], (*at, INDEX, real, panel, panel, panel, panel), 256, 0),
+        kernel("activate", function["activate"], (*at, INDEX, real, INDEX, rows, rows), 256, 0),
+        kernel("activate_pair", function["activate_pair"], (*at, INDEX, real, INDEX, *(rows,) * 4), 256, 0),
+        kernel("pull_back", function["pull_back"], (*at, INDEX, real, INDEX, rows, rows), 256, 0),
+        kernel("pull_back_pair", function["pull_back_pair"], (*at, INDEX, real, INDEX, *(rows,) * 4), 256, 0),
         kernel("column_norms", columns.column_norms, (panel, INDEX, INDEX, rows), columns.THREADS, spots + 1024),
         kernel("normalise", columns.normalise, (panel, INDEX, INDEX, rows, panel), columns.THREADS, 0),
         kernel("to_sphere", columns.to_sphere, (panel, INDEX), columns.THREADS, spots + 1024),
@@ -128,8 +128,8 @@ def _kernels(real: Any, key: Any, signed: Any, stream: Any) -> list[Kernel]:
         kernel("choose", columns.choose, (_array(types.uint8, 2), panel, panel, panel), columns.THREADS_FLAT, 0),
         kernel("take", columns.take, (panel, _TRIALS, rows), columns.THREADS_FLAT, 0),
         kernel("put_origin", columns.put_origin, (panel,), columns.THREADS_FLAT, 0),
-        kernel("copy_rows", columns.copy_rows, (panel, INDEX, panel, INDEX, INDEX), columns.THREADS_FLAT, 0),
-        kernel("clear_rows", columns.clear_rows, (panel, INDEX, INDEX), columns.THREADS_FLAT, 0),
+        kernel("copy_rows", columns.copy_rows, (rows, INDEX, rows, INDEX, INDEX), columns.THREADS_FLAT, 0),
+        kernel("clear_rows", columns.clear_rows, (rows, INDEX, INDEX), columns.THREADS_FLAT, 0),
     ]
 
 

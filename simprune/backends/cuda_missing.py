@@ -7,6 +7,7 @@ from simprune.design.point import Point
 
 MODULES = ("numba_cuda", "cuda.bindings")
 MOST_WEIGHTS = (1 << 31) - 1
+MOST_ENTRIES = (1 << 32) - 1
 PACKAGES = "pip install 'simprune[cuda]'"
 
 
@@ -14,6 +15,9 @@ def beyond_cuda(point: Point) -> str | None:
     """Return what of a point the CUDA backend does not compute, None if it computes all of it."""
     if max(point.network.n_weights) > MOST_WEIGHTS:
         return "the cuda backend computes layers of at most 2^31 - 1 weights"
+    columns = max((estimator.columns for estimator in point.estimators), default=1) + 7
+    if max(point.network.widths) * columns > MOST_ENTRIES:
+        return "the cuda backend computes layers of at most 2^32 - 1 outputs times inputs tried at once"
     return None
 
 

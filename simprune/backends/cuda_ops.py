@@ -13,7 +13,8 @@ from simprune.gap.base import Doubles
 from simprune.rng import BLOCK, Purpose, stream
 
 # Below this share of pruned entries a dense product and a correction of the pruned entries are cheaper than the fused
-# pair: an entry corrects in about 15 instructions of a warp, and spares a dense one about 1.5.
+# pair where only one vector needs the product: at the first layer, where the deviation is 0, and at the last one, where
+# the target's vector is of no use. On an H200 a product takes 0.4 of the time of a pair, a correction 0.3 and more.
 SPARSE_SHARE = 1.0 / 16.0
 
 
@@ -62,7 +63,7 @@ class CudaOps(CudaBatch):
 
     def _input_stack(self, x: Any) -> Any:
         stack, d = self._stack(x.shape[2]), self.network.widths[0]
-        self._launch_typed("copy_rows", self._flat(d * x.shape[2]), x, 0, stack, 0, d)
+        self._launch_typed("copy_rows", self._flat(d * x.shape[2]), x, 0, stack, 0, d * x.shape[2])
         return stack
 
     def _tiles(self, layer: int, columns: int, *, turned: bool) -> tuple[int, int, int]:
@@ -71,7 +72,7 @@ class CudaOps(CudaBatch):
 
     def _clear(self, stack: Any, node: int) -> None:
         d, columns = self._sizes[node], stack.shape[2]
-        self._launch_typed("clear_rows", self._flat(d * columns), stack, self._nodes[node], d)
+        self._launch_typed("clear_rows", self._flat(d * columns), stack, self._nodes[node] * columns, d * columns)
 
     def _node_norms(self, stack: Any) -> Any:
         """Return the norms of the output node, ``[n_trials, columns]``."""
@@ -96,7 +97,7 @@ class CudaOps(CudaBatch):
             self._product(layer, h, z, bias=self._bias)
             if layer < self.network.depth - 1:
                 grid = self._flat(self.network.widths[layer + 1] * h.shape[2])
-                self._launch_typed("activate", grid, self._plan, layer, *self._activation, z, h)
+                self._launch_typed("activate", grid, self._plan, layer, *self._activation, h.shape[2], z, h)
         return Passed(z=z, h=h, norms=self._node_norms(z))
 
     def output_norms(self, passed: Passed) -> Array:
@@ -113,7 +114,7 @@ class CudaOps(CudaBatch):
     def _input_node(self, stack: Any) -> Any:
         d, columns = self.network.widths[0], stack.shape[2]
         out = self._device.empty((self.n_trials, d, columns), self._dtype)
-        self._launch_typed("copy_rows", self._flat(d * columns), stack, 0, out, 0, d)
+        self._launch_typed("copy_rows", self._flat(d * columns), stack, 0, out, 0, d * columns)
         return out
 
     def output_gradient(self, passed: Passed) -> Any:
@@ -123,7 +124,7 @@ class CudaOps(CudaBatch):
             self._product(layer, p, p, turned=True)
             if layer:
                 grid = self._flat(self.network.widths[layer] * p.shape[2])
-                self._launch_typed("pull_back", grid, self._plan, layer - 1, *self._activation, passed.z, p)
+                self._launch_typed("pull_back", grid, self._plan, layer - 1, *self._activation, p.shape[2], passed.z, p)
         return self._input_node(p)
 
     def difference(self, passed: Passed, pruned: CudaPruned) -> Moved:
@@ -138,7 +139,7 @@ class CudaOps(CudaBatch):
 
     def _activate_pair(self, layer: int, z: Any, dz: Any, h: Any, dh: Any) -> None:
         grid = self._flat(self.network.widths[layer + 1] * z.shape[2])
-        self._launch_typed("activate_pair", grid, self._plan, layer, *self._activation, z, dz, h, dh)
+        self._launch_typed("activate_pair", grid, self._plan, layer, *self._activation, h.shape[2], z, dz, h, dh)
 
     def _deviate(self, layer: int, pruned: CudaPruned, a: Any, b: Any, dz: Any, *, turned: bool, at_rest: bool) -> None:
         """dz = W b over kept - W a over pruned entries, as a product and a correction; ``at_rest``: b is 0."""
@@ -149,7 +150,7 @@ class CudaOps(CudaBatch):
         rows = self.network.widths[layer if turned else layer + 1]
         grid = (-(-rows * b.shape[2] // cuda_products.THREADS_SPARSE), self.n_trials)
         mask = pruned.turned if turned else pruned.mask
-        self._launch_typed("correct", grid, self._plan, layer, self.weights, mask, turned, a, b, dz)
+        self._launch_typed("correct", grid, self._plan, layer, self.weights, mask, turned, dz.shape[2], a, b, dz)
 
     def gaps(self, moved: Moved) -> Array:
         """Return ||f(x) - F(x)||."""
@@ -158,10 +159,10 @@ class CudaOps(CudaBatch):
     def _advance(
         self, layer: int, pruned: CudaPruned, sources: tuple[Any, Any], sinks: tuple[Any, Any], *, turned: bool
     ) -> None:
-        """Move both networks' vectors through a layer; a share of pruned entries below SPARSE_SHARE goes one by one."""
+        """Move both networks' vectors through a layer; at the ends, pruned entries one by one if they are few."""
         (a, b), (z, dz) = sources, sinks
         first, last = (self.network.depth - 1, 0) if turned else (0, self.network.depth - 1)
-        if pruned.shares[layer] > SPARSE_SHARE:
+        if pruned.shares[layer] > SPARSE_SHARE or layer not in (first, last):
             grid = self._tiles(layer, a.shape[2], turned=turned)
             mask = pruned.turned if turned else pruned.mask
             args = (self._plan, layer, self.weights, mask, turned, a, b, z, dz, self._bias)
@@ -189,7 +190,7 @@ class CudaOps(CudaBatch):
             self._advance(layer, pruned, (q, e), (q, e), turned=True)
             if layer:
                 grid = self._flat(self.network.widths[layer] * h.shape[2])
-                self._launch_typed("pull_back_pair", grid, self._plan, layer - 1, *self._activation, z, dz, q, e)
+                self._launch_typed("pull_back_pair", grid, self._plan, layer - 1, *self._activation, h.shape[2], z, dz, q, e)
         return self._device.download(norms), self._input_node(e)
 
     def step(self, x: Any, gradient: Any, length: Array) -> Any:

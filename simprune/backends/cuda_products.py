@@ -273,14 +273,16 @@ def product(plan, layer, weights, turned, a, z, bias):
     store_tile(sums, z, t, sink + i, m - i, c)
 
 
-def correct(plan, layer, weights, mask, turned, a, b, dz):
+def correct(plan, layer, weights, mask, turned, columns, a, b, dz):
     """dz -= W (a + b) over pruned entries, after dz = W b; grid (blocks, n_trials), a thread an output of a column.
 
-    ``turned`` takes the transposed matrix, and ``mask`` is then the transposed mask.
+    ``turned`` takes the transposed matrix, and ``mask`` is then the transposed mask. Stacks are flat, as in
+    ``cuda_passes``; a node has less than 2^32 entries.
     """
-    t, own = np.uint64(cuda.blockIdx.y), np.int64(cuda.blockIdx.x) * THREADS_SPARSE + cuda.threadIdx.x
+    t, own = np.uint64(cuda.blockIdx.y), np.uint32(np.int64(cuda.blockIdx.x) * THREADS_SPARSE + cuda.threadIdx.x)
     n, m, source, sink = plan[layer, D_IN], plan[layer, D_OUT], plan[layer, NODE_IN], plan[layer, NODE_OUT]
-    i, c = own // dz.shape[2], np.uint64(own % dz.shape[2])
+    width = np.uint32(columns)
+    i = np.int64(own // width)
     at, entry, step = plan[layer, AT], plan[layer, FIRST] + i * n, np.int64(1)
     if turned:
         step = n
@@ -289,12 +291,13 @@ def correct(plan, layer, weights, mask, turned, a, b, dz):
     if i >= m:
         return
     row_words = (n + 31) >> 5
-    total = dz[t, np.uint64(sink + i), c]
+    out, c = np.uint64(sink * columns + np.int64(own)), np.int64(own % width)
+    total = dz[t, out]
     for word in range(row_words):
         bits = mask[t, np.uint64(at + i * row_words + word)]
         while bits != 0:
             k = word * 32 + cuda.ffs(bits) - 1
             bits &= np.uint32(bits - np.uint32(1))
-            row = np.uint64(source + k)
-            total -= weights[t, np.uint64(entry + k * step)] * (a[t, row, c] + b[t, row, c])
-    dz[t, np.uint64(sink + i), c] = total
+            place = np.uint64((source + k) * columns + c)
+            total -= weights[t, np.uint64(entry + k * step)] * (a[t, place] + b[t, place])
+    dz[t, out] = total

@@ -1,7 +1,7 @@
 """Dense and sparse products of one trial's matrices with a panel of columns; columns come in multiples of 8."""
 
 from simprune.backends.compile import inner
-from simprune.backends.tiles import TILE_ROWS, VECTOR_BYTES, sparse_row, tile
+from simprune.backends.tiles import TILE_ROWS, VECTOR_BYTES, paired_tile, sparse_row, tile
 
 _block32 = tile(TILE_ROWS, 32, accumulate=False)
 _block16 = tile(TILE_ROWS, 16, accumulate=False)
@@ -9,6 +9,8 @@ _block8 = tile(TILE_ROWS, 8, accumulate=False)
 _row32 = tile(1, 32, accumulate=False)
 _row16 = tile(1, 16, accumulate=False)
 _row8 = tile(1, 8, accumulate=False)
+_both8 = paired_tile(TILE_ROWS)
+_both_row8 = paired_tile(1)
 _sparse16 = sparse_row(16)
 _sparse8 = sparse_row(8)
 # Bytes of a row of the widest tile: two vectors, whose accumulators fill half the registers.
@@ -19,6 +21,21 @@ WIDE = 2 * VECTOR_BYTES
 def multiply(W, X, Z):
     """Z = W X for W ``[m, n]``, X ``[n, c]``, Z ``[m, c]``, c a multiple of 8."""
     multiply_listed(W, X, W.shape[1], Z)
+
+
+@inner
+def multiply_both(W, X, Y, U, V):
+    """U = W X and V = W Y, with the bits of ``multiply``; panels of 8 columns share their vectors."""
+    if X.shape[1] != 8:
+        multiply(W, X, U)
+        multiply(W, Y, V)
+        return
+    m = W.shape[0]
+    whole = m - m % TILE_ROWS
+    for i in range(0, whole, TILE_ROWS):
+        _both8(W, X, Y, U, V, i)
+    for i in range(whole, m):
+        _both_row8(W, X, Y, U, V, i)
 
 
 @inner

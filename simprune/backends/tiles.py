@@ -105,6 +105,50 @@ def tile(rows: int, columns: int, *, accumulate: bool) -> Any:
     return product
 
 
+def paired_tile(rows: int) -> Any:
+    """Return the intrinsic ``(W, X, Y, U, V, i)``: rows i .. i + rows - 1 of U = W X and V = W Y, both of 8 columns.
+
+    A row of X and one of Y make one vector of 16 lanes: where that is the processor's, two products cost what one does.
+    """
+
+    @intrinsic
+    def product(typing_context: Any, W: Any, X: Any, Y: Any, U: Any, V: Any, i: Any) -> Any:
+        element, size = _element(W)
+        half, whole = ir.VectorType(element, 8), ir.VectorType(element, 16)
+        lanes = ir.Constant(ir.VectorType(I32, 16), list(range(16)))
+        halves = [ir.Constant(ir.VectorType(I32, 8), list(range(first, first + 8))) for first in (0, 8)]
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            arrays = [_struct(context, builder, signature.args[n], args[n]) for n in range(5)]
+            steps = [_leading(builder, array, size) for array in arrays]
+            fma = _fma(builder.module, whole, size)
+
+            def row(n: int, index: Any) -> Any:
+                return builder.gep(arrays[n].data, [builder.mul(index, steps[n])])
+
+            numbers = [builder.add(args[5], ir.Constant(I64, r)) for r in range(rows)]
+            weights = [row(0, number) for number in numbers]
+            sums = [cgutils.alloca_once(builder, whole) for _ in range(rows)]
+            for total in sums:
+                builder.store(ir.Constant(whole, [0.0] * 16), total)
+            inner = builder.extract_value(arrays[0].shape, 1)
+            with cgutils.for_range(builder, inner) as loop:
+                x, y = (_load(builder, row(n, loop.index), half, size) for n in (1, 2))
+                both = builder.shuffle_vector(x, y, lanes)
+                for r in range(rows):
+                    weight = _splat(builder, builder.load(builder.gep(weights[r], [loop.index])), whole)
+                    builder.store(builder.call(fma, [weight, both, builder.load(sums[r])]), sums[r])
+            for r in range(rows):
+                total = builder.load(sums[r])
+                for n, part in zip((3, 4), halves, strict=True):
+                    _store(builder, builder.shuffle_vector(total, total, part), row(n, numbers[r]), half, size)
+            return context.get_dummy_value()
+
+        return types.void(W, X, Y, U, V, types.intp), generate
+
+    return product
+
+
 def sparse_row(columns: int) -> Any:
     """Return the intrinsic ``(index, value, start, stop, X, Z, i, j)``: Z[i, j:j+columns] += sum value * X[index, j:...].
 

@@ -30,13 +30,13 @@ class Sampled(AbstractGapEstimator):
     def prepare(self, ops: Ops) -> Any:
         """Run the targets on the samples once for all points."""
         x = ops.random_inputs(Purpose.SAMPLE, self.samples, origin=self.samples > 1 and not _vanishes_at_zero(ops))
-        passed = ops.forward(x)
-        return x, passed, ops.output_norms(passed).max(axis=1).astype(np.float64)
+        return x, ops.forward(x)
 
     def estimate(self, ops: Ops, pruned: Any, trials: npt.NDArray[np.int64], shared: Any) -> LowerEstimate:
         """Return the best sample of every trial, evaluated in float64."""
-        x, passed, output_norm = shared
+        x, passed = shared
         best = ops.gaps(ops.difference(passed, pruned)).argmax(axis=1)
+        output_norm = ops.output_norms(passed).max(axis=1).astype(np.float64)
         witness = ops.take(x, best)
         gap, noise = ops.evaluate(witness, pruned)
         return LowerEstimate(gap=gap, noise=noise, output_norm=output_norm, witness=witness)

@@ -218,14 +218,13 @@ MUTANTS = (
         "if s < limit:\n                ahead[s] = weights[t, start]",
         PRODUCT,
     ),
-    _product("rows of a panel past the last one", "_load_panel", "if s * OWN < limit:", "if s < limit:", PRODUCT),
     _product("result past the last column", "_store_tile", "q < rows and c + p < out.shape[2]", "q < rows", PRODUCT),
     _product("bit counted from one", "correct", "cuda.ffs(bits) - 1", "cuda.ffs(bits)", stage="sparse pass"),
     _product(
         "target's part of the correction lost",
         "correct",
-        "(a[t, row, c] + b[t, row, c])",
-        "b[t, row, c]",
+        "(a[t, place] + b[t, place])",
+        "b[t, place]",
         stage="sparse pass",
     ),
     _pass(
