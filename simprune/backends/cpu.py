@@ -180,10 +180,10 @@ class CpuBackend(AbstractBackend):
         return CpuOps(point, trials, trained)
 
     def batch_size(self, point: Point) -> int:
-        """Return how many trials' weights, keys and transposes fill the cache."""
+        """Return how many trials' weights and transposes fill the cache."""
         if point.network.chain is not None:
             return conv_batch_size(point.network, point.precision)
-        size = 3 * np.dtype(point.precision).itemsize * sum(point.network.n_weights)
+        size = 2 * np.dtype(point.precision).itemsize * sum(point.network.n_weights)
         return max(1, min(MAX_BATCH, CACHE_BYTES // size))
 
     def rebuild(self, point: Point, trial: int, trained: TrainedNetwork | None) -> Trial:

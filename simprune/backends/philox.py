@@ -20,18 +20,21 @@ def fill_block(block, k0, k1, stream, trial, out):
     """Write the 1024 words of planar block ``block`` of (key, stream, trial) to ``out`` (uint32 ``[1024]``)."""
     o0, o1, o2, o3 = out[:PLANE], out[PLANE : 2 * PLANE], out[2 * PLANE : 3 * PLANE], out[3 * PLANE : 4 * PLANE]
     base = np.uint64(block) * np.uint64(PLANE)
-    c1, c2, c3 = np.uint64(stream), np.uint64(trial) & LOW, np.uint64(trial) >> HALF
-    for j in range(PLANE):
+    c1, c2, c3 = np.uint64(stream) & LOW, np.uint64(trial) & LOW, np.uint64(trial) >> HALF
+    # Two counters at a time: the rounds of one are a chain of waits, too long for a processor to look beyond.
+    for j in range(PLANE // 2):
         a0, a1, a2, a3 = (base + np.uint64(j)) & LOW, c1, c2, c3
-        q0, q1 = np.uint64(k0), np.uint64(k1)
+        b0, b1, b2, b3 = (base + np.uint64(j + PLANE // 2)) & LOW, c1, c2, c3
+        q0, q1 = np.uint64(k0) & LOW, np.uint64(k1) & LOW
         for _ in range(10):
-            p0, p1 = a0 * M0, a2 * M1
+            p0, p1, r0, r1 = a0 * M0, a2 * M1, b0 * M0, b2 * M1
             a0, a1, a2, a3 = (p1 >> HALF) ^ a1 ^ q0, p1 & LOW, (p0 >> HALF) ^ a3 ^ q1, p0 & LOW
+            b0, b1, b2, b3 = (r1 >> HALF) ^ b1 ^ q0, r1 & LOW, (r0 >> HALF) ^ b3 ^ q1, r0 & LOW
             q0, q1 = (q0 + W0) & LOW, (q1 + W1) & LOW
-        o0[j] = np.uint32(a0)
-        o1[j] = np.uint32(a1)
-        o2[j] = np.uint32(a2)
-        o3[j] = np.uint32(a3)
+        o0[j], o0[j + PLANE // 2] = np.uint32(a0), np.uint32(b0)
+        o1[j], o1[j + PLANE // 2] = np.uint32(a1), np.uint32(b1)
+        o2[j], o2[j + PLANE // 2] = np.uint32(a2), np.uint32(b2)
+        o3[j], o3[j + PLANE // 2] = np.uint32(a3), np.uint32(b3)
 
 
 @inner

@@ -7,7 +7,7 @@ from numba.extending import intrinsic
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner, kernel, leaf
 from simprune.backends.philox import MAGNITUDE32, fill_block, fill_words, keys31, keys53
-from simprune.backends.selection import list_at_most
+from simprune.backends.selection import LANES, list_words
 from simprune.model.distributions import DISTRIBUTIONS, Gaussian, Laplace, Rademacher, Uniform
 from simprune.model.scalars import half_normal_quantile
 from simprune.rng import BLOCK
@@ -163,19 +163,19 @@ def sample_layer32(k0, k1, stream, trial, law, scale, weights, keys):
 def sample_listed32(k0, k1, stream, trial, law, scale, weights, high, listed):
     """Fill one layer's weights and list the keys <= high with their places, all in one pass; return their number.
 
-    ``listed`` = (places (int32), keys (int32)), both with room for all weights and 32 more.
+    ``listed`` = (places (int32), keys (int32)), both with room for all weights and 64 more.
     """
     places, near = listed
-    words, keys, count = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.int32), 0
+    words, count = np.empty(BLOCK, np.uint32), 0
     for start in range(0, weights.size, BLOCK):
         stop = min(start + BLOCK, weights.size)
         fill_block(start // BLOCK, k0, k1, stream, trial, words)
-        part, own = words[: stop - start], keys[: stop - start]
-        _weights31(law, part, scale, weights[start:stop])
-        keys31(part, own)
-        found = list_at_most(own, high, places[count:])
+        _weights31(law, words[: stop - start], scale, weights[start:stop])
+        found = list_words(words[: (stop - start + LANES - 1) // LANES * LANES], high, places[count:])
+        while found and places[count + found - 1] >= stop - start:
+            found -= 1
         for p in range(count, count + found):
-            near[p] = own[places[p]]
+            near[p] = np.int32(words[places[p]]) & MAGNITUDE32
             places[p] += start
         count += found
     return count

@@ -11,10 +11,12 @@ import numpy as np
 
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner
-from simprune.backends.tiles import compare_lanes, lowest_bit
+from simprune.backends.tiles import COMPRESSES, compare_lanes, compress_at_most, lowest_bit
 
 _at_most = compare_lanes(or_equal=True)
 LANES = 32
+# Keys that come more often than one in so many are listed without a branch for each.
+OFTEN = 64 if COMPRESSES else 0
 MISSED = -1
 WIDTH = 4.5
 SLACK = 8.0
@@ -34,6 +36,11 @@ def list_at_most(keys, high, index):
     """Write the increasing indices of all keys <= high to ``index``; return their number, or MISSED if they do not fit."""
     count, room, whole = 0, index.size, keys.size - keys.size % LANES
     for start in range(0, whole, LANES):
+        if count * OFTEN > start:
+            if count + LANES > room:
+                return MISSED
+            count = compress_at_most(keys, start, high, index, count)
+            continue
         word = _at_most(keys, start, high)
         if word == 0:
             continue
@@ -53,28 +60,29 @@ def list_at_most(keys, high, index):
 
 
 @inner
+def list_words(words, high, index):
+    """Do the same for random words, a multiple of 32, whose lower 31 bits are the keys; ``index`` must have room for all."""
+    count = 0
+    for start in range(0, words.size, LANES):
+        word = np.uint32(0)
+        if count * OFTEN > start:
+            count = compress_at_most(words, start, high, index, count)
+        else:
+            word = _at_most(words, start, high)
+        while word != 0:
+            index[count] = start + lowest_bit(word)
+            count += 1
+            word = np.uint32(word & np.uint32(word - np.uint32(1)))
+    return count
+
+
+@inner
 def count_at_most(values, bound):
     """Return how many values are <= bound."""
     count = np.int32(0)
     for i in range(values.size):
         count += np.int32(values[i] <= bound)
     return count
-
-
-@inner
-def ranked(values, rank, low, high):
-    """Return the value of rank 1, 2, ... among values in low..high, by bisection of the range.
-
-    Every step counts the whole array without a branch, which beats moving elements about up to some ten thousand.
-    """
-    least, most = np.int64(low), np.int64(high)
-    while least < most:
-        middle = least + (most - least) // 2
-        if count_at_most(values, values.dtype.type(middle)) >= rank:
-            most = middle
-        else:
-            least = middle + 1
-    return values.dtype.type(least)
 
 
 @inner
@@ -85,6 +93,30 @@ def smallest_above(values, bound, top):
         value = values[i] if values[i] > bound else top
         smallest = min(smallest, value)
     return smallest
+
+
+@inner
+def ranked(values, rank, low, high):
+    """Return the value of rank 1, 2, ... among values in low..high, by narrowing the range.
+
+    Every step counts the whole array without a branch, which beats moving elements about up to some ten thousand. Steps
+    aim, in turn, at the place of the rank among evenly spread values and at the middle; the last value left is looked for.
+    """
+    least, most = np.int64(low), np.int64(high)
+    below, up_to, aims = np.int64(0), np.int64(values.size), True
+    while least < most and up_to - below > 1:
+        span = most - least
+        ahead = np.int64(np.float64(span) * ((rank - below - 0.5) / (up_to - below))) if aims else span // 2
+        middle = least + min(max(ahead, np.int64(0)), span - 1)
+        count = np.int64(count_at_most(values, values.dtype.type(middle)))
+        if count >= rank:
+            most, up_to = middle, count
+        else:
+            least, below = middle + 1, count
+        aims = not aims
+    if least == most:
+        return values.dtype.type(least)
+    return smallest_above(values, values.dtype.type(least - 1), values.dtype.type(most))
 
 
 @inner

@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 
 _FEATURES = llvm.get_host_cpu_features()
 VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32
+COMPRESSES = bool(_FEATURES.get("avx512f") and _FEATURES.get("avx512vl"))
 TILE_ROWS = 8 if VECTOR_BYTES == 64 else 4
 I64 = ir.IntType(64)
 I32 = ir.IntType(32)
@@ -206,13 +207,60 @@ def compare_lanes(*, or_equal: bool) -> Any:
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             array = _struct(context, builder, signature.args[0], args[0])
-            lanes = _load(builder, builder.gep(array.data, [args[1]]), vector, keys.dtype.bitwidth // 8)
+            lanes = _load_keys(builder, keys, builder.gep(array.data, [args[1]]), vector)
             bits = builder.icmp_signed("<=" if or_equal else "<", lanes, _splat(builder, args[2], vector))
             return builder.bitcast(bits, I32)
 
-        return types.uint32(keys, types.intp, keys.dtype), generate
+        return types.uint32(keys, types.intp, _key_type(keys)), generate
 
     return compare
+
+
+def _key_type(keys: Any) -> Any:
+    """Type of the keys of an array; random words (unsigned) stand for their lower 31 bits."""
+    return keys.dtype if keys.dtype.signed else types.int32
+
+
+def _load_keys(builder: Any, keys: Any, pointer: Any, vector: Any) -> Any:
+    loaded = _load(builder, pointer, vector, keys.dtype.bitwidth // 8)
+    return loaded if keys.dtype.signed else builder.and_(loaded, ir.Constant(vector, [0x7FFFFFFF] * vector.count))
+
+
+@intrinsic
+def compress_at_most(typing_context: Any, keys: Any, start: Any, bound: Any, index: Any, count: Any) -> Any:
+    """Write start + b for the keys[start + b] <= bound, b = 0..31, to index[count:] and return count + their number.
+
+    ``index`` (int32) must have room for 32 more. AVX-512 packs the places of a vector at once.
+    """
+    size = keys.dtype.bitwidth // 8
+    n = VECTOR_BYTES // size
+    element, narrow = ir.IntType(8 * size), ir.VectorType(I32, n)
+    vector, flags = ir.VectorType(element, n), ir.VectorType(ir.IntType(1), n)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array, out = (_struct(context, builder, signature.args[i], args[i]) for i in (0, 3))
+        if COMPRESSES:
+            name, kind = f"llvm.x86.avx512.mask.compress.v{n}i32", ir.FunctionType(narrow, [narrow, narrow, flags])
+            compress = cgutils.get_or_insert_function(builder.module, kind, name)
+        bound = _splat(builder, args[2], vector)
+        places = builder.add(_splat(builder, builder.trunc(args[1], I32), narrow), ir.Constant(narrow, list(range(n))))
+        total = args[4]
+        for first in range(0, 32, n):
+            at = builder.add(args[1], ir.Constant(I64, first))
+            bits = builder.icmp_signed("<=", _load_keys(builder, keys, builder.gep(array.data, [at]), vector), bound)
+            own = builder.add(places, ir.Constant(narrow, [first] * n))
+            if COMPRESSES:
+                packed = builder.call(compress, [own, ir.Constant(narrow, [0] * n), bits])
+                _store(builder, packed, builder.gep(out.data, [total]), narrow, 4)
+                number = builder.ctpop(builder.zext(builder.bitcast(bits, ir.IntType(n)), I64))
+                total = builder.add(total, number)
+                continue
+            for lane in range(n):
+                builder.store(builder.extract_element(own, ir.Constant(I32, lane)), builder.gep(out.data, [total]))
+                total = builder.add(total, builder.zext(builder.extract_element(bits, ir.Constant(I32, lane)), I64))
+        return total
+
+    return types.int64(keys, types.intp, _key_type(keys), index, types.int64), generate
 
 
 @intrinsic
