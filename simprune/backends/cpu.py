@@ -22,6 +22,7 @@ from simprune.trained.network import TrainedNetwork
 CACHE_BYTES = 6 << 20
 MAX_BATCH = 64
 PAIRED_COLUMNS = 8
+PANELS = 4
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -180,10 +181,12 @@ class CpuBackend(AbstractBackend):
         return CpuOps(point, trials, trained)
 
     def batch_size(self, point: Point) -> int:
-        """Return how many trials' weights and transposes fill the cache."""
+        """Return how many trials' weights, transposes and panels of columns fill the cache."""
         if point.network.chain is not None:
             return conv_batch_size(point.network, point.precision)
-        size = 2 * np.dtype(point.precision).itemsize * sum(point.network.n_weights)
+        network, itemsize = point.network, np.dtype(point.precision).itemsize
+        columns = max((estimator.columns for estimator in point.estimators), default=1)
+        size = itemsize * (2 * sum(network.n_weights) + PANELS * columns * sum(network.widths[1:]))
         return max(1, min(MAX_BATCH, CACHE_BYTES // size))
 
     def rebuild(self, point: Point, trial: int, trained: TrainedNetwork | None) -> Trial:

@@ -243,15 +243,14 @@ def smallest_kept(weights, index, n_pruned):
 @inner
 def compress_rows(index, n_pruned, weights, n_columns, row_start, column, value):
     """Turn sorted flat indices into compressed rows: columns and the negated weights, the entries of -Delta."""
-    row, end = 0, n_columns
-    row_start[0] = 0
+    clear(row_start)
+    # Half a column beyond an index, the quotient is never so near to an integer that rounding matters.
+    share = 1.0 / n_columns
     for p in range(n_pruned):
-        i = index[p]
-        while i >= end:
-            row += 1
-            row_start[row] = p
-            end += n_columns
-        column[p] = i - (end - n_columns)
+        i = np.int64(index[p])
+        row = np.int64((i + 0.5) * share)
+        row_start[row + 1] += 1
+        column[p] = i - row * n_columns
         value[p] = -weights[i]
-    for r in range(row + 1, row_start.size):
-        row_start[r] = n_pruned
+    for r in range(1, row_start.size):
+        row_start[r] += row_start[r - 1]
