@@ -4,8 +4,9 @@ import pytest
 from simprune.backends import products
 from simprune.backends.compile import kernel
 
-multiply, multiply_listed, add_sparse = (
-    kernel(function.py_func) for function in (products.multiply, products.multiply_listed, products.add_sparse)
+multiply, multiply_both, multiply_listed, add_sparse = (
+    kernel(function.py_func)
+    for function in (products.multiply, products.multiply_both, products.multiply_listed, products.add_sparse)
 )
 
 
@@ -20,6 +21,21 @@ def test_products_with_any_shape(dtype, shape):
     exact = w.astype(np.longdouble) @ x.astype(np.longdouble)
     bound = (n + 1) * np.finfo(dtype).eps * (np.abs(w) @ np.abs(x))
     assert np.all(np.abs(z - exact) <= bound)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("c", [8, 24])
+@pytest.mark.parametrize("m", [1, 7, 8, 19])
+def test_two_products_at_once_have_the_bits_of_each(dtype, c, m):
+    rng = np.random.default_rng(m)
+    w = rng.standard_normal((m, 33)).astype(dtype)
+    x, y = rng.standard_normal((2, 33, c)).astype(dtype)
+    u, v = np.full((2, m, c), np.nan, dtype)
+    multiply_both(w, x, y, u, v)
+    for panel, found in ((x, u), (y, v)):
+        alone = np.empty((m, c), dtype)
+        multiply(w, panel, alone)
+        assert found.tobytes() == alone.tobytes()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

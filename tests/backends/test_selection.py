@@ -6,7 +6,9 @@ from simprune.backends.compile import kernel
 from simprune.backends.selection import bracket
 
 TOP = (1 << 31) - 1
-select, list_at_most = kernel(selection.select.py_func), kernel(selection.list_at_most.py_func)
+select, list_at_most, list_words = (
+    kernel(function.py_func) for function in (selection.select, selection.list_at_most, selection.list_words)
+)
 
 
 def selected(keys, k, low, high):
@@ -52,3 +54,20 @@ def test_brackets_of_uniform_keys_rarely_miss():
         keys = np.sort(rng.integers(0, TOP, n, dtype=np.int32))
         misses += not (low <= keys[k - 1] and keys[k] <= high)
     assert misses <= 2
+
+
+@pytest.mark.parametrize("share", [0.0, 1e-4, 0.01, 0.03, 0.3, 1.0])
+@pytest.mark.parametrize("size", [32, 96, 1024])
+def test_random_words_are_listed_by_their_lower_31_bits(share, size):
+    words = np.random.default_rng(size).integers(0, 1 << 32, size, dtype=np.uint32)
+    index, high = np.full(size + 64, -7, np.int32), np.int32(share * TOP)
+    found = list_words(words, high, index)
+    assert np.array_equal(index[:found], np.flatnonzero((words & np.uint32(TOP)) <= high))
+
+
+def test_places_that_come_often_after_seldom_and_seldom_after_often_are_listed():
+    rng = np.random.default_rng(4)
+    keys = np.concatenate([rng.integers(50, TOP, 3000), rng.integers(0, 100, 500), rng.integers(40, TOP, 3000)])
+    index = np.empty(keys.size + 64, np.int32)
+    found = list_at_most(keys.astype(np.int32), np.int32(50), index)
+    assert np.array_equal(index[:found], np.flatnonzero(keys <= 50))
