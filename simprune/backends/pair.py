@@ -103,34 +103,34 @@ def forward_pair(shape, weights, bias, entries, activation, x, stacks, n_layers)
     once instead of twice.
     """
     z, h, dz, dh = stacks
-    if x.shape[1] != 8:
-        forward(shape, weights, bias, activation, x, z, h, n_layers)
-        difference(shape, weights, entries, activation, x, z, h, dz, dh)
-        return
     widths, at, rows = shape
     room, starts, columns, values = entries
     code, parameter, smooth = activation
-    depth = widths.size - 1
+    depth, c = widths.size - 1, x.shape[1]
+    used, n_used = np.empty(widest(widths), np.int32), 0
     for layer in range(depth):
         first, stop, begin = rows[layer], rows[layer + 1], room[layer]
         part, moved, row_starts = z[first:stop], dz[first:stop], starts[first + layer : stop + layer + 1]
         matrix = layer_matrix(weights, widths, at, layer)
+        low, high = rows[max(layer - 1, 0)], rows[max(layer, 1)]
+        both = 0 < layer < n_layers and c == 8
+        if both:
+            multiply_both(matrix, h[low:high], dh[low:high], part, moved)
+        elif layer < n_layers:
+            multiply(matrix, h[low:high] if layer else x, part)
         if layer == 0:
-            if n_layers:
-                multiply(matrix, x, part)
             clear(moved)
             add_sparse(row_starts, columns[begin:], values[begin:], x, moved)
+            n_used = _list_rows(row_starts, used)
         else:
-            low, high = rows[layer - 1], rows[layer]
-            if layer < n_layers:
-                multiply_both(matrix, h[low:high], dh[low:high], part, moved)
-            else:
-                multiply(matrix, dh[low:high], moved)
+            if not both:
+                multiply_listed(matrix, dh[low:high], used[:n_used], moved)
             add_sparse(row_starts, columns[begin:], values[begin:], (h[low:high], dh[low:high]), moved)
+            n_used = _list_all(used[: stop - first])
         if bias.size and layer < n_layers:
             for i in range(first, stop):
-                for c in range(z.shape[1]):
-                    z[i, c] += bias[i]
+                for k in range(c):
+                    z[i, k] += bias[i]
         if layer < depth - 1:
             flat, after = part.reshape(-1), dh[first:stop].reshape(-1)
             activate(code, parameter, smooth, flat, h[first:stop].reshape(-1))
