@@ -56,8 +56,7 @@ class SrunPool(Pool):
     def close(self) -> None:
         (self._own / OVER).touch()  # stays: a task that comes later still looks here
         self.client.shutdown()
-        remove_keys(self._own)
-        (self._own / ADDRESS).unlink(missing_ok=True)
+        remove_keys(self._own)  # the scheduler removes its address itself
 
 
 def is_run() -> bool:
@@ -91,6 +90,8 @@ def _end_with_the_run(over: Path, ended: threading.Event) -> None:
     if not ended.wait(GRACE_SECONDS):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(GRACE_SECONDS / 2)
+        if _task_numbers()[0] == SCHEDULER:
+            (over.parent / ADDRESS).unlink(missing_ok=True)
         os._exit(0)
 
 
