@@ -68,7 +68,7 @@ def whole_trials():
     rng = np.random.default_rng(6)
     for columns, numpy_bar, torch_bar in ((8, 4.0, 9.0), (64, 2.5, 3.5)):
         for d in (64, 256, 512, 1024):
-            cell, x = point(d, 3, 0.5), unit_inputs(d, columns)
+            cell, x = point(d, 3, 0.5, estimators=(Sampled(samples=columns),)), unit_inputs(d, columns)
             n = CpuBackend().batch_size(cell)
             tasks = {
                 "ours": lambda c=cell, x=x, n=n: our_trials(c, x, n),
@@ -90,7 +90,8 @@ def shared_alphas():
     head("Eight alphas on the same targets against eight separate trials (sample, mask, both forward passes, gaps)")
     alphas = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
     for d, columns in ((64, 8), (256, 8), (256, 64)):
-        cells, x = [point(d, 3, alpha) for alpha in alphas], unit_inputs(d, columns)
+        estimators = (Sampled(samples=columns),)
+        cells, x = [point(d, 3, alpha, estimators=estimators) for alpha in alphas], unit_inputs(d, columns)
         n = CpuBackend().batch_size(cells[0])
 
         def together(cells=cells, x=x, n=n):
