@@ -14,7 +14,14 @@ from simprune.backends.pair import (
     output_gradient,
     transpose,
 )
-from simprune.backends.sampling import mask_keys32, mask_keys64, sample_layer32, sample_layer64, sample_listed32
+from simprune.backends.sampling import (
+    SPARE,
+    mask_keys32,
+    mask_keys64,
+    sample_layer32,
+    sample_layer64,
+    sample_listed32,
+)
 from simprune.backends.selection import (
     compress_rows,
     keep_ranked,
@@ -95,7 +102,7 @@ def sample_and_list32(address, law, scales, shape, weights, highs, candidates):
     k0, k1, streams, trials = address
     _, at, _ = shape
     room, index, ranks, counts = candidates
-    size = _largest(at) + 64
+    size = _largest(at) + SPARE
     places, near, order, spare = np.empty((4, size), np.int32)
     for t in range(counts.shape[0]):
         for layer in range(counts.shape[1]):
@@ -183,7 +190,7 @@ def sample_and_prune32(address, law, scales, shape, weights, ranks, brackets, en
     widths, at, _ = shape
     room, starts, columns, values = entries
     n, depth = counts.shape
-    size = _largest(at) + 64
+    size = _largest(at) + SPARE
     index, near, order, scratch = np.empty((4, size), np.int32)
     for t in range(n):
         first = 0
@@ -214,7 +221,7 @@ def prune_below(shape, weights, keys, bounds, entries, counts, thresholds):
     widths, at, _ = shape
     room, starts, columns, values = entries
     n, depth = counts.shape
-    index = np.empty(_largest(at) + 64, np.int32)
+    index = np.empty(_largest(at) + 32, np.int32)
     for t in range(n):
         first = 0
         for layer in range(depth):

@@ -9,7 +9,7 @@ from typing import Any
 from numba import cuda as numba_cuda
 from numba import njit, types
 
-__all__ = ["Resources", "assemble", "cubin_of", "cuda", "device_function", "ptx_of"]
+__all__ = ["Resources", "assemble", "compiler_version", "cubin_of", "cuda", "device_function", "ptx_of"]
 
 cuda: Any = numba_cuda
 
@@ -48,6 +48,15 @@ class Resources:
     shared: int
     spilt: int
     stack: int
+
+
+def compiler_version() -> str:
+    """Return what machine code depends on besides the sources: the versions of the compiler and of the assembler."""
+    from importlib.metadata import version
+
+    from cuda.bindings import nvjitlink
+
+    return "-".join([version("numba-cuda"), *map(str, nvjitlink.version())])
 
 
 def cubin_of(ptx: str, capability: tuple[int, int]) -> bytes:

@@ -13,6 +13,7 @@ from simprune.backends.cpu_batch import Array, CpuBatch
 from simprune.backends.cpu_pruned import CpuPruned, Layout
 from simprune.backends.memory import keep_freed_memory
 from simprune.backends.sampling import sphere_inputs
+from simprune.backends.tiles import PAIRED
 from simprune.design.point import Point
 from simprune.gap.base import LayerNorms
 from simprune.gap.semidefinite import slope_bound
@@ -21,7 +22,6 @@ from simprune.trained.network import TrainedNetwork
 
 CACHE_BYTES = 6 << 20
 MAX_BATCH = 64
-PAIRED_COLUMNS = 8
 PANELS = 4
 
 
@@ -59,11 +59,11 @@ class CpuOps(CpuBatch):
         return x
 
     def forward(self, x: Array) -> Passed:
-        """Run the targets."""
+        """Run the targets, or let them wait for a deviation to run beside (``Passed``)."""
         shape = (self.n_trials, int(self._layout.rows[-1]), x.shape[2])
         z, h = np.empty(shape, self._dtype), np.empty(shape, self._dtype)
         passed = Passed(x=x, z=z, h=h, norms=np.empty((self.n_trials, x.shape[2]), self._dtype))
-        return passed if x.shape[2] == PAIRED_COLUMNS else self._run(passed)
+        return passed if x.shape[2] == PAIRED else self._run(passed)
 
     def _run(self, passed: Passed) -> Passed:
         if not passed.has_run:

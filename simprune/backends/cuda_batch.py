@@ -226,8 +226,7 @@ class CudaBatch:
         """Return upper bounds of the bias norms."""
         if self._trained is None:
             return (0.0,) * self.network.depth
-        chain = self.network.chain
-        positions = [1] * self.network.depth if chain is None else [stage.positions for stage in self.network.weighted]
+        positions = [stage.positions for stage in self.network.weighted]
         return bias_norm_bounds([bias.astype(self._dtype) for bias in self._trained.biases], positions)
 
     def masks(self, pruned: CudaPruned) -> list[npt.NDArray[np.bool_]]:

@@ -1,7 +1,7 @@
-"""NVIDIA's driver for one process: context, memory, copies, and launches that cost a few microseconds.
+"""NVIDIA's driver for one process: context, memory, copies, and launches of arguments that are packed already.
 
-Numba compiles the kernels; its own launches unpack every array anew, tens of microseconds each, which is longer than most
-kernels of a small network run.
+Numba compiles the kernels; its own launches unpack every array anew, which takes longer than most kernels of a small
+network run.
 """
 
 import ctypes

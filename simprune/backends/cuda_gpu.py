@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from simprune.backends.compile import CACHE
-from simprune.backends.compile_cuda import cubin_of, ptx_of
+from simprune.backends.compile_cuda import compiler_version, cubin_of, ptx_of
 from simprune.backends.cuda_arguments import array_values
 from simprune.backends.cuda_device import AbstractDevice, Array, Grid
 from simprune.backends.cuda_driver import Driver, Launchable
@@ -109,7 +109,7 @@ def compiled(name: str) -> Launchable:
     """Return a kernel of the table, compiled for the device (once a machine: its machine code is kept on disk)."""
     driver, kernel = gpu_device().driver, KERNELS[name]
     capability = driver.capability()
-    path = CACHE / f"{name}.sm_{capability[0]}{capability[1]}.cubin"
+    path = CACHE / f"{name}.sm_{capability[0]}{capability[1]}.{compiler_version()}.cubin"
     try:
         code = path.read_bytes()
     except OSError:

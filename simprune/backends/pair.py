@@ -13,6 +13,7 @@ from simprune.backends.assign import clear
 from simprune.backends.compile import inner
 from simprune.backends.elementwise import activate, activate_difference, pull_back, pull_back_pair
 from simprune.backends.products import add_sparse, multiply, multiply_both, multiply_listed
+from simprune.backends.tiles import PAIRED
 
 
 @inner
@@ -50,6 +51,15 @@ def transpose(weights, widths, at, out):
 
 
 @inner
+def _add_bias(bias, first, part):
+    """Add the biases from ``first`` on to the rows of a layer's outputs, if there are any."""
+    if bias.size:
+        for i in range(part.shape[0]):
+            for c in range(part.shape[1]):
+                part[i, c] += bias[first + i]
+
+
+@inner
 def forward(shape, weights, bias, activation, x, z, h, n_layers):
     """Run the first ``n_layers`` layers of the target on the columns of x."""
     widths, at, rows = shape
@@ -60,10 +70,7 @@ def forward(shape, weights, bias, activation, x, z, h, n_layers):
         first, stop = rows[layer], rows[layer + 1]
         part = z[first:stop]
         multiply(layer_matrix(weights, widths, at, layer), inputs, part)
-        if bias.size:
-            for i in range(first, stop):
-                for c in range(z.shape[1]):
-                    z[i, c] += bias[i]
+        _add_bias(bias, first, part)
         if layer < depth - 1:
             activate(code, parameter, smooth, part.reshape(-1), h[first:stop].reshape(-1))
             inputs = h[first:stop]
@@ -113,7 +120,7 @@ def forward_pair(shape, weights, bias, entries, activation, x, stacks, n_layers)
         part, moved, row_starts = z[first:stop], dz[first:stop], starts[first + layer : stop + layer + 1]
         matrix = layer_matrix(weights, widths, at, layer)
         low, high = rows[max(layer - 1, 0)], rows[max(layer, 1)]
-        both = 0 < layer < n_layers and c == 8
+        both = 0 < layer < n_layers and c == PAIRED
         if both:
             multiply_both(matrix, h[low:high], dh[low:high], part, moved)
         elif layer < n_layers:
@@ -127,10 +134,8 @@ def forward_pair(shape, weights, bias, entries, activation, x, stacks, n_layers)
                 multiply_listed(matrix, dh[low:high], used[:n_used], moved)
             add_sparse(row_starts, columns[begin:], values[begin:], (h[low:high], dh[low:high]), moved)
             n_used = _list_all(used[: stop - first])
-        if bias.size and layer < n_layers:
-            for i in range(first, stop):
-                for k in range(c):
-                    z[i, k] += bias[i]
+        if layer < n_layers:
+            _add_bias(bias, first, part)
         if layer < depth - 1:
             flat, after = part.reshape(-1), dh[first:stop].reshape(-1)
             activate(code, parameter, smooth, flat, h[first:stop].reshape(-1))

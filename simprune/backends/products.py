@@ -1,7 +1,7 @@
 """Dense and sparse products of one trial's matrices with a panel of columns; columns come in multiples of 8."""
 
 from simprune.backends.compile import inner
-from simprune.backends.tiles import TILE_ROWS, VECTOR_BYTES, paired_tile, sparse_row, tile
+from simprune.backends.tiles import PAIRED, TILE_ROWS, VECTOR_BYTES, paired_tile, sparse_row, tile
 
 _block32 = tile(TILE_ROWS, 32, accumulate=False)
 _block16 = tile(TILE_ROWS, 16, accumulate=False)
@@ -26,7 +26,7 @@ def multiply(W, X, Z):
 @inner
 def multiply_both(W, X, Y, U, V):
     """U = W X and V = W Y, with the bits of ``multiply``; panels of 8 columns share their vectors."""
-    if X.shape[1] != 8:
+    if X.shape[1] != PAIRED:
         multiply(W, X, U)
         multiply(W, Y, V)
         return

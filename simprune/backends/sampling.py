@@ -159,11 +159,15 @@ def sample_layer32(k0, k1, stream, trial, law, scale, weights, keys):
             keys31(part, keys[start:stop])
 
 
+# Places past a layer's end: the rest of 32 words, and what a packed store writes behind the last one.
+SPARE = 2 * LANES
+
+
 @inner
 def sample_listed32(k0, k1, stream, trial, law, scale, weights, high, listed):
     """Fill one layer's weights and list the keys <= high with their places, all in one pass; return their number.
 
-    ``listed`` = (places (int32), keys (int32)), both with room for all weights and 64 more.
+    ``listed`` = (places (int32), keys (int32)), both with room for all weights and SPARE more.
     """
     places, near = listed
     words, count = np.empty(BLOCK, np.uint32), 0

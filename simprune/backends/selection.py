@@ -61,7 +61,7 @@ def list_at_most(keys, high, index):
 
 @inner
 def list_words(words, high, index):
-    """Do the same for random words, a multiple of 32, whose lower 31 bits are the keys; ``index`` must have room for all."""
+    """Do the same for random words, a multiple of 32; keys are their lower 31 bits. ``index`` has room for all and 32."""
     count = 0
     for start in range(0, words.size, LANES):
         word = np.uint32(0)

@@ -17,6 +17,8 @@ _FEATURES = llvm.get_host_cpu_features()
 VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32
 COMPRESSES = bool(_FEATURES.get("avx512f") and _FEATURES.get("avx512vl"))
 TILE_ROWS = 8 if VECTOR_BYTES == 64 else 4
+# Columns of a panel that shares its vectors with another one (paired_tile).
+PAIRED = 8
 I64 = ir.IntType(64)
 I32 = ir.IntType(32)
 
@@ -107,7 +109,7 @@ def tile(rows: int, columns: int, *, accumulate: bool) -> Any:
 
 
 def paired_tile(rows: int) -> Any:
-    """Return the intrinsic ``(W, X, Y, U, V, i)``: rows i .. i + rows - 1 of U = W X and V = W Y, both of 8 columns.
+    """Return the intrinsic ``(W, X, Y, U, V, i)``: rows i .. i + rows - 1 of U = W X and V = W Y, X and Y of PAIRED columns.
 
     A row of X and one of Y make one vector of 16 lanes: where that is the processor's, two products cost what one does.
     """
@@ -115,9 +117,9 @@ def paired_tile(rows: int) -> Any:
     @intrinsic
     def product(typing_context: Any, W: Any, X: Any, Y: Any, U: Any, V: Any, i: Any) -> Any:
         element, size = _element(W)
-        half, whole = ir.VectorType(element, 8), ir.VectorType(element, 16)
-        lanes = ir.Constant(ir.VectorType(I32, 16), list(range(16)))
-        halves = [ir.Constant(ir.VectorType(I32, 8), list(range(first, first + 8))) for first in (0, 8)]
+        half, whole = ir.VectorType(element, PAIRED), ir.VectorType(element, 2 * PAIRED)
+        lanes = ir.Constant(ir.VectorType(I32, whole.count), list(range(whole.count)))
+        halves = [ir.Constant(ir.VectorType(I32, PAIRED), list(range(first, first + PAIRED))) for first in (0, PAIRED)]
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             arrays = [_struct(context, builder, signature.args[n], args[n]) for n in range(5)]
@@ -131,7 +133,7 @@ def paired_tile(rows: int) -> Any:
             weights = [row(0, number) for number in numbers]
             sums = [cgutils.alloca_once(builder, whole) for _ in range(rows)]
             for total in sums:
-                builder.store(ir.Constant(whole, [0.0] * 16), total)
+                builder.store(ir.Constant(whole, [0.0] * whole.count), total)
             inner = builder.extract_value(arrays[0].shape, 1)
             with cgutils.for_range(builder, inner) as loop:
                 x, y = (_load(builder, row(n, loop.index), half, size) for n in (1, 2))

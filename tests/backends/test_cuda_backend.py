@@ -157,13 +157,14 @@ def test_micro_batches_change_no_bit_and_allocate_once():
 
 @pytest.mark.slow
 def test_a_batch_that_does_not_fit_after_all_is_halved():
-    case = point((6, 9, 4), estimators=(Ascent(restarts=4, steps=1),))
-    device = InterpretedDevice()
+    case = point((30, 40, 20), estimators=(Ascent(restarts=16, steps=1),))
+    device, two = InterpretedDevice(), InterpretedDevice()
     whole = columns(CudaBackend(device=device), case, stop=4)[0]
-    limit = device.given * 3 // 4
-    tight = InterpretedDevice(limit=limit)
+    columns(CudaBackend(device=two), case, stop=2)
+    tight = InterpretedDevice(limit=two.given)
     halved = columns(CudaBackend(device=tight), case, stop=4)[0]
-    assert tight.given <= limit
+    drawn, drawn_again = (sum(name == "sample32" for name, _ in found.counts) for found in (device, tight))
+    assert drawn == case.network.depth < drawn_again
     for name, column in whole.items():
         assert halved[name].tobytes() == column.tobytes(), name
 
@@ -193,6 +194,9 @@ def test_what_it_does_not_compute_is_refused_in_one_sentence():
         columns(CUDA, case, stop=1)
     with pytest.raises(InputError, match=reason):
         CUDA.rebuild(case, 0, None)
+    wide = point((1 << 14, 4, 4), estimators=(Sampled(samples=1 << 20),))
+    with pytest.raises(InputError, match="at most 2\\^32 - 1 outputs times inputs tried at once"):
+        columns(CUDA, wide, stop=1)
 
 
 @pytest.mark.slow

@@ -158,3 +158,23 @@ def test_backends_agree_on_evaluations_and_norms(other, activation):
             assert np.all(found >= wanted * (1.0 - 1e-6)), name
             assert np.all(found <= wanted * 1.02), name
         np.testing.assert_allclose(ops.bias_norms(), twin.bias_norms(), rtol=1e-8)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("count", [3, 8, 9])
+@pytest.mark.parametrize("biased", [False, True])
+def test_whether_outputs_or_gaps_are_asked_for_first_changes_no_bit(backend, precision, count, biased):
+    trained = trained_network((11, 20, 13, 6)) if biased else None
+    rule = MagnitudePruning(alpha=0.5)
+    case = point((11, 20, 13, 6), activation=Tanh(), rule=rule, precision=precision, trained=trained)
+    ops, pruned = opened(backend, case, trained)
+    x = ops.random_inputs(Purpose.SAMPLE, count)
+    early, late = ops.forward(x), ops.forward(x)
+    norms = ops.output_norms(early)
+    gaps = ops.gaps(ops.difference(late, pruned))
+    assert ops.gaps(ops.difference(early, pruned)).tobytes() == gaps.tobytes()
+    assert ops.output_norms(late).tobytes() == norms.tobytes()
+    for row, pair in enumerate(pairs(case, trained)):
+        inputs = x[row, :, :count].astype(np.float64)
+        outputs = pair.output(pair.target, inputs)
+        np.testing.assert_allclose(norms[row, :count], np.linalg.norm(outputs, axis=0), rtol=3e-5)
