@@ -4,8 +4,9 @@ import numpy as np
 from bench_clock import head, interleaved, median, ratio, row
 from bench_kernels import torch
 
-from simprune.backends.conv_passes import add_correlation_all, correlate_all
 from simprune.backends.conv_plan import layer_plan
+from simprune.backends.conv_sampling import PrunedLayer
+from simprune.backends.conv_weights import dense_weights, multiplies_densely
 from simprune.backends.mask import magnitude_mask
 from simprune.model.chain import Chain
 from simprune.model.layers import Conv2d
@@ -40,6 +41,7 @@ class Case:
         columns = np.nonzero(gone)[1].astype(np.int32)
         values = -self.target.reshape(CHANNELS, -1)[gone]
         self.entries = (starts[None], columns[None], values[None])
+        self.n_pruned = len(values)
         self.images = rng.standard_normal((BATCH, CHANNELS, SIZE, SIZE)).astype(np.float32)
         self.moved = 0.01 * rng.standard_normal(self.images.shape).astype(np.float32)
         self.h, self.dh = (self._ours(a) for a in (self.images, self.moved))
@@ -49,20 +51,30 @@ class Case:
     def _ours(self, images):
         return np.ascontiguousarray(images.transpose(1, 2, 3, 0)).reshape(1, -1, BATCH)
 
+    def _weights(self):
+        """The weights of both networks for the products, made anew in every run, as PyTorch's are."""
+        pruned = PrunedLayer(
+            plan=self.plan,
+            entries=self.entries,
+            n_pruned=np.array([self.n_pruned]),
+            threshold=np.zeros(1),
+            is_dense=multiplies_densely(self.plan, self.n_pruned),
+        )
+        return dense_weights(self.plan.forward, self.target.reshape(1, -1)), pruned.forward
+
     def first(self):
         """z = W x and dz = -Delta x."""
-        plan, weights = self.plan.forward.packed, self.target.reshape(1, -1)
-        correlate_all(plan, weights, self.h, self.z)
-        self.dz[:] = 0
-        add_correlation_all(plan, self.entries, self.h, self.dz)
+        dense, pruned = self._weights()
+        dense.write(self.h, self.z)
+        pruned.write(self.h, self.dz)
 
     def middle(self):
         """z = W h and dz = W dh - Delta (h + dh)."""
-        plan, weights = self.plan.forward.packed, self.target.reshape(1, -1)
-        correlate_all(plan, weights, self.h, self.z)
-        correlate_all(plan, weights, self.dh, self.dz)
+        dense, pruned = self._weights()
+        dense.write(self.h, self.z)
+        dense.write(self.dh, self.dz)
         np.add(self.h, self.dh, out=self.sum)
-        add_correlation_all(plan, self.entries, self.sum, self.dz)
+        pruned.add(self.sum, self.dz)
 
     def numpy_pair(self, second):
         im2col(self.target, self.images)
@@ -78,6 +90,8 @@ class Case:
         full = im2col(self.target, self.images).reshape(CHANNELS, BATCH, -1).transpose(0, 2, 1).reshape(self.z.shape[1:])
         self.middle()
         assert np.abs(self.z[0] - full).max() < 1e-4
+        moved = im2col(self.pruned, self.both).reshape(CHANNELS, BATCH, -1).transpose(0, 2, 1).reshape(self.z.shape[1:])
+        assert np.abs(self.z[0] + self.dz[0] - moved).max() < 1e-4
 
 
 def convolutions():

@@ -15,6 +15,8 @@ from simprune.backends.conv_products import add_correlation, correlate, fold, pa
 from simprune.backends.conv_scratch import scratch
 from simprune.backends.elementwise import activate, activate_difference, pull_back, pull_back_pair
 from simprune.backends.pair import column_norms, normalised
+from simprune.backends.winograd import APART, PANEL, convolve, spread
+from simprune.backends.winograd_tiles import PLACES
 
 Array = npt.NDArray[Any]
 
@@ -27,6 +29,19 @@ def correlate_all(plan: Packed, weights: Array, x: Array, out: Array) -> None:
 def add_correlation_all(plan: Packed, entries: tuple[Array, Array, Array], x: Array, out: Array) -> None:
     """out += correlation of every trial's image with its sparse weights."""
     _add_correlation_all(plan, entries, x, _padded(plan, x), out)
+
+
+def spread_all(plan: Packed, weights: Array) -> Array:
+    """Return every trial's weights ``[n_trials, n_weights]`` spread for ``convolve_all``."""
+    out = np.empty((len(weights), PLACES, plan[0][0] * plan[0][1], plan[0][2]), weights.dtype)
+    _spread_all(weights, out)
+    return out
+
+
+def convolve_all(plan: Packed, spread_weights: Array, x: Array, out: Array, *, add: bool) -> None:
+    """out (+)= correlation of every trial's image with its spread weights, by Winograd's algorithm."""
+    room = PLACES * (int(plan[0][1] + plan[0][2]) * PANEL + 2 * APART)
+    _convolve_all(plan, spread_weights, x, out, add, scratch(room, x.dtype))
 
 
 def _padded(plan: Packed, x: Array) -> Array:
@@ -50,6 +65,28 @@ def _add_correlation_all(plan, entries, x, padded, out):
     for t in range(x.shape[0]):
         pad(plan, x[t], padded)
         add_correlation(plan, starts[t], columns[t], values[t], offsets, padded, out[t].reshape(-1), n)
+
+
+@kernel
+def _spread_all(weights, out):
+    for t in range(out.shape[0]):
+        spread(weights[t], out[t])
+
+
+@kernel
+def _convolve_all(plan, spread_weights, x, out, add, room):
+    for t in range(x.shape[0]):
+        convolve(plan, spread_weights[t], x[t], out[t], add, room)
+
+
+@kernel
+def fill_dense(entries, n_columns, out):
+    """Write compressed rows to dense weights, which are 0 before."""
+    starts, columns, values = entries
+    for t in range(out.shape[0]):
+        for i in range(starts.shape[1] - 1):
+            for p in range(starts[t, i], starts[t, i + 1]):
+                out[t, i * n_columns + columns[t, p]] = values[t, p]
 
 
 @kernel

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from simprune.backends import batch, conv_passes
 from simprune.backends.base import Trials
 from simprune.backends.conv_plan import LayerPlan
+from simprune.backends.conv_weights import SparseWeights, SpreadWeights, multiplies_densely, spread_weights, written_out
 from simprune.backends.filters import row_energies, row_entries, smallest_rows
 from simprune.backends.sampling import LAW_CODES
 from simprune.backends.selection import bracket
@@ -41,27 +42,53 @@ class LayerSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PrunedLayer:
-    """Compressed rows of -Delta of one layer; counts and thresholds ``[n_trials]``."""
+    """Compressed rows of -Delta of one layer; counts and thresholds ``[n_trials]``.
+
+    ``is_dense``: they are many, and faster multiplied as dense weights.
+    """
 
     plan: LayerPlan
     entries: Entries
     n_pruned: npt.NDArray[np.int64]
     threshold: npt.NDArray[np.float64]
-    _turned: list[Entries] = field(default_factory=list)
+    is_dense: bool = False
+    _made: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def turned(self) -> Entries:
-        """The entries in the order of the adjoint, computed once."""
-        if not self._turned:
-            starts, columns, values = self.entries
-            turned = (
-                np.empty((len(starts), self.plan.n_turned + 1), dtype=np.int64),
-                np.empty_like(columns),
-                np.empty_like(values),
-            )
-            conv_passes.turn_entries((self.plan.columns, self.plan.row, self.plan.column), *self.entries, turned)
-            self._turned.append(turned)
-        return self._turned[0]
+    def forward(self) -> SpreadWeights | SparseWeights:
+        """-Delta for the forward pass."""
+        if "forward" not in self._made:
+            if self.is_dense:
+                self._made["forward"] = spread_weights(self.plan.forward, self._written_out)
+            else:
+                self._made["forward"] = SparseWeights(correlation=self.plan.forward, entries=self.entries)
+        made: SpreadWeights | SparseWeights = self._made["forward"]
+        return made
+
+    @property
+    def adjoint(self) -> SpreadWeights | SparseWeights:
+        """-Delta for the adjoint."""
+        if "adjoint" not in self._made:
+            if self.is_dense:
+                self._made["adjoint"] = spread_weights(self.plan.adjoint, self._written_out[:, self.plan.order])
+            else:
+                self._made["adjoint"] = SparseWeights(correlation=self.plan.adjoint, entries=self._turned())
+        made: SpreadWeights | SparseWeights = self._made["adjoint"]
+        return made
+
+    @property
+    def _written_out(self) -> Array:
+        return written_out(self.entries, self.plan.columns)
+
+    def _turned(self) -> Entries:
+        starts, columns, values = self.entries
+        turned = (
+            np.empty((len(starts), self.plan.n_turned + 1), dtype=np.int64),
+            np.empty_like(columns),
+            np.empty_like(values),
+        )
+        conv_passes.turn_entries((self.plan.columns, self.plan.row, self.plan.column), *self.entries, turned)
+        return turned
 
 
 def sampled_layer(point: Point, trials: Trials, number: int, plan: LayerPlan) -> LayerSample:
@@ -99,7 +126,7 @@ def prune_layer(sample: LayerSample, keys: Array, rule: AbstractPruningRule, pre
     n_weights = keys.shape[1]
     n_pruned = rule.n_pruned(n_weights, sample.number)
     if rule.exact_count:
-        pruned = _room(sample, n_pruned)
+        pruned = _room(sample, n_pruned, n_pruned)
         counts, thresholds = pruned.n_pruned[:, None], pruned.threshold[:, None]
         brackets = _brackets(sample, keys, rule, n_pruned, precision)
         args = (_shape(sample), sample.weights, keys, np.array([n_pruned]), brackets, not rule.is_random)
@@ -107,13 +134,13 @@ def prune_layer(sample: LayerSample, keys: Array, rule: AbstractPruningRule, pre
         return pruned
     bits = KEY_BITS[precision]
     bound = np.array([min((n_pruned << bits) // n_weights, (1 << bits) - 1)], dtype=keys.dtype)
-    pruned = _room(sample, min(n_weights, n_pruned + 12 * int(n_pruned**0.5) + 64))
+    pruned = _room(sample, n_pruned, min(n_weights, n_pruned + 12 * int(n_pruned**0.5) + 64))
     while True:
         counts, thresholds = pruned.n_pruned[:, None], pruned.threshold[:, None]
         batch.prune_below(_shape(sample), sample.weights, keys, bound, _entries(pruned), counts, thresholds)
         if (pruned.n_pruned >= 0).all():
             return pruned
-        pruned = _room(sample, n_weights)
+        pruned = _room(sample, n_pruned, n_weights)
 
 
 def _prune_rows(sample: LayerSample, keys: Array, rule: AbstractPruningRule) -> PrunedLayer:
@@ -124,7 +151,13 @@ def _prune_rows(sample: LayerSample, keys: Array, rule: AbstractPruningRule) -> 
     *entries, kept = row_entries(sample.weights, shape, gone)
     n_pruned = np.full(n_trials, gone.shape[1] * plan.columns, dtype=np.int64)
     starts, columns, values = entries
-    return PrunedLayer(plan=plan, entries=(starts, columns, values), n_pruned=n_pruned, threshold=kept)
+    return PrunedLayer(
+        plan=plan,
+        entries=(starts, columns, values),
+        n_pruned=n_pruned,
+        threshold=kept,
+        is_dense=multiplies_densely(plan, gone.shape[1] * plan.columns),
+    )
 
 
 def _shape(sample: LayerSample) -> tuple[Array, Array, Array]:
@@ -134,15 +167,22 @@ def _shape(sample: LayerSample) -> tuple[Array, Array, Array]:
     return widths, at, rows
 
 
-def _room(sample: LayerSample, count: int) -> PrunedLayer:
+def _room(sample: LayerSample, n_pruned: int, most: int) -> PrunedLayer:
+    """Return a layer to be filled, ``n_pruned`` entries expected and room for ``most``."""
     n, plan = len(sample.weights), sample.plan
-    room = max(count, 1)
+    room = max(most, 1)
     entries = (
         np.zeros((n, plan.rows + 1), dtype=np.int64),
         np.empty((n, room), dtype=np.int32),
         np.zeros((n, room), dtype=sample.weights.dtype),
     )
-    return PrunedLayer(plan=plan, entries=entries, n_pruned=np.empty(n, np.int64), threshold=np.empty(n, np.float64))
+    return PrunedLayer(
+        plan=plan,
+        entries=entries,
+        n_pruned=np.empty(n, np.int64),
+        threshold=np.empty(n, np.float64),
+        is_dense=multiplies_densely(plan, n_pruned),
+    )
 
 
 def _entries(pruned: PrunedLayer) -> tuple[Array, Array, Array, Array]:

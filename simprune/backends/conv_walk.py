@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from simprune.backends import conv_passes as passes
 from simprune.backends import conv_pooling as pooling
 from simprune.backends.conv_plan import LayerPlan, layer_plan
 from simprune.backends.conv_sampling import PrunedLayer
+from simprune.backends.conv_weights import PlainWeights, SpreadWeights, dense_weights
 from simprune.backends.elementwise import CODES
 from simprune.model.chain import Stage
 from simprune.model.layers import AbstractMaximum, AbstractPool
@@ -68,7 +70,7 @@ def _window(stage: Stage, layer: AbstractPool) -> tuple[int, ...]:
 
 
 class Walk:
-    """Passes of one micro-batch. ``weights`` and ``turned`` (the adjoint's order) are ``[n_trials, D_l]`` by layer.
+    """Passes of one micro-batch; ``weights`` are ``[n_trials, D_l]`` by layer.
 
     Results that leave a walk are new arrays; what it needs in between is kept for the next call.
     """
@@ -81,16 +83,19 @@ class Walk:
         smooth = 1 if 0.0 < activation.curvature < np.inf else None
         self.activation = (CODES[type(activation)], activation.parameter, smooth)
         self._constants = (activation.lipschitz, activation.curvature, abs(activation.value_at_zero))
-        self._turned: list[Array] = []
         self._kept: dict[tuple[Any, ...], Array] = {}
 
-    @property
-    def turned(self) -> list[Array]:
-        """The weights in the order of the adjoints, made once."""
-        if not self._turned:
-            plans = [step.plan for step in self.steps if step.plan is not None]
-            self._turned += [np.ascontiguousarray(w[:, p.order]) for w, p in zip(self.weights, plans, strict=True)]
-        return self._turned
+    @cached_property
+    def _dense(self) -> list[PlainWeights | SpreadWeights]:
+        """The targets' weights for the forward pass, by layer."""
+        plans = [step.plan for step in self.steps if step.plan is not None]
+        return [dense_weights(p.forward, w) for w, p in zip(self.weights, plans, strict=True)]
+
+    @cached_property
+    def _turned(self) -> list[PlainWeights | SpreadWeights]:
+        """The targets' weights for the adjoint, by layer."""
+        plans = [step.plan for step in self.steps if step.plan is not None]
+        return [dense_weights(p.adjoint, w[:, p.order]) for w, p in zip(self.weights, plans, strict=True)]
 
     def _room(self, name: str | None, place: int, n_rows: int, n_columns: int) -> Array:
         """Return an array for an intermediate result: a new one, or the one kept under a name."""
@@ -111,7 +116,7 @@ class Walk:
             if step.plan is None:
                 pooling.pool(step.window, at[-1], out)
             else:
-                passes.correlate_all(step.plan.forward.packed, self.weights[step.number], at[-1], out)
+                self._dense[step.number].write(at[-1], out)
                 _add_bias(self.biases[step.number], step.plan.positions, out)
             if step.is_hidden:
                 out = self._room("h" if reuse else None, i, step.n_out, x.shape[2])
@@ -184,26 +189,24 @@ class Walk:
     def _deviation(self, step: Step, pruned: PrunedLayer, h: Array, dh: Array | None, out: Any) -> None:
         """Write dz = W dh - Delta (h + dh)."""
         assert step.plan is not None
-        plan, both = step.plan.forward.packed, h
         if dh is None:
-            out[:] = 0
-        else:
-            passes.correlate_all(plan, self.weights[step.number], dh, out)
-            both = np.add(h, dh, out=self._room("both", 0, *h.shape[1:]))
-        passes.add_correlation_all(plan, pruned.entries, both, out)
+            pruned.forward.write(h, out)
+            return
+        self._dense[step.number].write(dh, out)
+        pruned.forward.add(np.add(h, dh, out=self._room("both", 0, *h.shape[1:])), out)
 
     def _adjoint(self, step: Step, pruned: PrunedLayer | None, dense: Array | None, sparse: Array, out: Array) -> None:
         """Write W^T dense - Delta^T sparse; None leaves a term out."""
         assert step.plan is not None
-        plan, image = step.plan.adjoint.packed, out
+        image = out
         if step.plan.folds:
             image = self._room("image", 0, step.plan.n_image, out.shape[2])
-        if dense is None:
-            image[:] = 0
-        else:
-            passes.correlate_all(plan, self.turned[step.number], dense, image)
-        if pruned is not None:
-            passes.add_correlation_all(plan, pruned.turned, sparse, image)
+        if dense is not None:
+            self._turned[step.number].write(dense, image)
+            if pruned is not None:
+                pruned.adjoint.add(sparse, image)
+        elif pruned is not None:
+            pruned.adjoint.write(sparse, image)
         if step.plan.folds:
             passes.fold_all(step.plan.forward.packed, image, out)
 

@@ -44,6 +44,17 @@ CHAINS = {
         input=(3, 1, 14),
         layers=(conv1d(5, 4, stride=2, padding=2), conv1d(4, 3, padding=1, circular=True), Flatten(), Dense(width=2)),
     ),
+    "as many channels as Winograd's algorithm wants": Chain(
+        input=(1, 4, 4),
+        layers=(
+            Conv2d(channels=16, kernel=(3, 3), padding=(1, 1)),
+            Conv2d(channels=17, kernel=(3, 3), padding=(1, 1)),
+            Conv2d(channels=16, kernel=(3, 3), padding=(1, 1), circular=True),
+            GlobalAveragePool(),
+            Flatten(),
+            Dense(width=3),
+        ),
+    ),
     "small": SMALL_CNN,
 }
 each_chain = pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS.keys())
