@@ -6,8 +6,8 @@ from numba.extending import intrinsic
 
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner, kernel, leaf
-from simprune.backends.philox import MAGNITUDE32, fill_block, fill_words, keys31, keys53
-from simprune.backends.selection import LANES, list_words
+from simprune.backends.philox import MAGNITUDE32, fill_block, fill_uniform, fill_words, keys31, keys53
+from simprune.backends.selection import LANES, flag_words, list_words
 from simprune.model.distributions import DISTRIBUTIONS, Gaussian, Laplace, Rademacher, Uniform
 from simprune.model.scalars import half_normal_quantile
 from simprune.rng import BLOCK
@@ -170,13 +170,22 @@ def sample_listed32(k0, k1, stream, trial, law, scale, weights, high, listed):
     ``listed`` = (places (int32), keys (int32)), both with room for all weights and SPARE more.
     """
     places, near = listed
-    words, count = np.empty(BLOCK, np.uint32), 0
+    words, flags, spare = np.empty(BLOCK, np.uint32), np.empty(BLOCK // LANES, np.uint32), np.empty(BLOCK, np.float32)
+    step, count = np.float32(scale * STEP31), 0
     for start in range(0, weights.size, BLOCK):
-        stop = min(start + BLOCK, weights.size)
-        fill_block(start // BLOCK, k0, k1, stream, trial, words)
-        _weights31(law, words[: stop - start], scale, weights[start:stop])
-        found = list_words(words[: (stop - start + LANES - 1) // LANES * LANES], high, places[count:])
-        while found and places[count + found - 1] >= stop - start:
+        size, block = min(BLOCK, weights.size - start), start // BLOCK
+        if law == UNIFORM:
+            own = weights[start : start + BLOCK] if size == BLOCK else spare
+            fill_uniform(block, k0, k1, stream, trial, words, step, high, own, flags)
+            if size < BLOCK:
+                for i in range(size):
+                    weights[start + i] = spare[i]
+        else:
+            fill_block(block, k0, k1, stream, trial, words)
+            _weights31(law, words[:size], scale, weights[start : start + size])
+            flag_words(words, high, flags)
+        found = list_words(words[: (size + LANES - 1) // LANES * LANES], flags, high, places[count:])
+        while found and places[count + found - 1] >= size:
             found -= 1
         for p in range(count, count + found):
             near[p] = np.int32(words[places[p]]) & MAGNITUDE32

@@ -60,15 +60,24 @@ def list_at_most(keys, high, index):
 
 
 @inner
-def list_words(words, high, index):
-    """Do the same for random words, a multiple of 32; keys are their lower 31 bits. ``index`` has room for all and 32."""
+def flag_words(words, high, flags):
+    """Write which keys are <= high: bit b of flags[i] stands for the lower 31 bits of words[32 i + b]."""
+    for i in range(words.size // LANES):
+        flags[i] = _at_most(words, i * LANES, high)
+
+
+@inner
+def list_words(words, flags, high, index):
+    """Write the increasing places of the flagged words, a multiple of 32 of them; return their number.
+
+    ``flags`` are those of ``high`` (``flag_words``); ``index`` has room for all and 32.
+    """
     count = 0
     for start in range(0, words.size, LANES):
-        word = np.uint32(0)
         if count * OFTEN > start:
             count = compress_at_most(words, start, high, index, count)
-        else:
-            word = _at_most(words, start, high)
+            continue
+        word = flags[start // LANES]
         while word != 0:
             index[count] = start + lowest_bit(word)
             count += 1

@@ -6,8 +6,9 @@ from simprune.backends.compile import kernel
 from simprune.backends.selection import bracket
 
 TOP = (1 << 31) - 1
-select, list_at_most, list_words = (
-    kernel(function.py_func) for function in (selection.select, selection.list_at_most, selection.list_words)
+select, list_at_most, flag_words, list_words = (
+    kernel(function.py_func)
+    for function in (selection.select, selection.list_at_most, selection.flag_words, selection.list_words)
 )
 
 
@@ -61,8 +62,12 @@ def test_brackets_of_uniform_keys_rarely_miss():
 def test_random_words_are_listed_by_their_lower_31_bits(share, size):
     words = np.random.default_rng(size).integers(0, 1 << 32, size, dtype=np.uint32)
     index, high = np.full(size + 64, -7, np.int32), np.int32(share * TOP)
-    found = list_words(words, high, index)
-    assert np.array_equal(index[:found], np.flatnonzero((words & np.uint32(TOP)) <= high))
+    flags = np.empty(size // 32, np.uint32)
+    flag_words(words, high, flags)
+    wanted = (words & np.uint32(TOP)) <= high
+    assert np.array_equal(np.unpackbits(flags.view(np.uint8), bitorder="little"), wanted)
+    found = list_words(words, flags, high, index)
+    assert np.array_equal(index[:found], np.flatnonzero(wanted))
 
 
 def test_places_that_come_often_after_seldom_and_seldom_after_often_are_listed():
