@@ -10,9 +10,7 @@ import numpy.typing as npt
 from simprune.backends import batch
 from simprune.backends.base import HostColumns, Trials
 from simprune.backends.cpu_pruned import TOP_KEY, CpuPruned, JointPlan, Layout, joint_plan, offsets, plan_of
-from simprune.backends.elementwise import CODES
 from simprune.backends.filters import row_energies, row_entries, smallest_rows
-from simprune.backends.sampling import LAW_CODES
 from simprune.design.point import Point
 from simprune.model.pruning import AbstractPruningRule
 from simprune.trained.network import TrainedNetwork
@@ -27,14 +25,11 @@ class CpuBatch(HostColumns):
         self.network = point.network
         self.n_trials = len(trials)
         self._trials, self._key = trials, point.key
-        self._dtype = np.dtype(point.precision)
+        self._precision, self._dtype = point.precision, np.dtype(point.precision)
         self._key_dtype = np.int32 if self._dtype == np.float32 else np.int64
         self._layout = Layout.of(point.network)
         self._trained = trained
-        activation = point.network.activation
-        smooth = 1 if 0.0 < activation.curvature < np.inf else None
-        self._activation = (CODES[type(activation)], activation.parameter, smooth)
-        self._shape = (self._layout.widths, self._layout.at, self._layout.rows)
+        self._activation, self._shape = self._layout.activation, self._layout.shape
         self._bias = np.zeros(0, self._dtype)
         if trained is not None and any(b.any() for b in trained.biases):
             self._bias = np.concatenate(trained.biases).astype(self._dtype)
@@ -75,9 +70,8 @@ class CpuBatch(HostColumns):
 
     @property
     def _law(self) -> tuple[int, Array]:
-        distribution = self.network.distribution
-        assert distribution is not None
-        return LAW_CODES[type(distribution)], np.array([distribution.scale(*shape) for shape in self.network.shapes])
+        assert self._layout.law is not None
+        return self._layout.law
 
     @cached_property
     def _turned(self) -> Array:
@@ -120,9 +114,10 @@ class CpuBatch(HostColumns):
         if not self._may_fuse or not rule.exact_count or rule.is_random or rule.whole_rows:
             return None
         ranks, brackets = self._plan(rule)
-        if any(k == n for k, n in zip(ranks.tolist(), self.network.n_weights, strict=True)):
+        counts, at = ranks.tolist(), self._layout.at.tolist()
+        if any(k == stop - start for k, start, stop in zip(counts, at, at[1:], strict=False)):
             return None
-        weights, pruned = self._flat(self._dtype), self._room_for(ranks.tolist())
+        weights, pruned = self._flat(self._dtype), self._room_for(counts)
         found = (pruned.entries, pruned.n_pruned, pruned.threshold)
         batch.sample_and_prune32(self._address, *self._law, self._shape, weights, ranks, brackets, *found)
         self._weights = weights
@@ -149,7 +144,7 @@ class CpuBatch(HostColumns):
 
     def _joint_plan(self, rules: tuple[AbstractPruningRule, ...]) -> "JointPlan | None":
         if self._trained is None or rules[0].is_random:
-            return joint_plan(rules, self.network, self._dtype.name)
+            return joint_plan(rules, self.network, self._precision)
         return JointPlan.of([self._plan(rule) for rule in rules], self.network)
 
     def _prune_together(self, plan: "JointPlan", *, is_random: bool, keep: bool) -> dict[int, CpuPruned]:
@@ -192,7 +187,7 @@ class CpuBatch(HostColumns):
 
     def _plan(self, rule: AbstractPruningRule) -> tuple[Array, Array]:
         if rule.is_random or self._trained is None:
-            return plan_of(rule, self.network, self._dtype.name)
+            return plan_of(rule, self.network, self._precision)
         ranks = [rule.n_pruned(n, layer) for layer, n in enumerate(self.network.n_weights)]
         brackets = np.array([self._ranked_keys(layer, k) for layer, k in enumerate(ranks)], dtype=self._key_dtype)
         return np.array(ranks), np.ascontiguousarray(brackets.T)
@@ -210,7 +205,7 @@ class CpuBatch(HostColumns):
         bounds = np.array([(k << bits) // n for k, n in zip(expected, weights, strict=True)], dtype=np.int64)
         room = [min(n, k + 12 * int(k**0.5) + 64) if tight else n for k, n in zip(expected, weights, strict=True)]
         pruned = self._room_for(room)
-        limits = np.minimum(bounds, TOP_KEY[self._dtype.name]).astype(self._key_dtype)
+        limits = np.minimum(bounds, TOP_KEY[self._precision]).astype(self._key_dtype)
         batch.prune_below(
             self._shape, self.weights, self._mask_keys, limits, pruned.entries, pruned.n_pruned, pruned.threshold
         )
@@ -222,7 +217,7 @@ class CpuBatch(HostColumns):
         return CpuPruned(
             layout=self._layout,
             room=room,
-            starts=np.zeros((n, int(self._layout.rows[-1]) + depth), dtype=np.int64),
+            starts=np.empty((n, int(self._layout.rows[-1]) + depth), dtype=np.int64),
             columns=np.empty((n, total), dtype=np.int32),
             values=np.empty((n, total), dtype=self._dtype),
             n_pruned=np.empty((n, depth), dtype=np.int64),

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from simprune.backends import batch
+from simprune.backends.elementwise import CODES
+from simprune.backends.sampling import LAW_CODES
 from simprune.backends.selection import bracket
 from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
@@ -29,6 +32,13 @@ class Layout:
     rows: Array
     weight_streams: Array
     mask_streams: Array
+    activation: tuple[int, float, int | None]
+    law: tuple[int, Array] | None
+
+    @property
+    def shape(self) -> tuple[Array, Array, Array]:
+        """Widths, offsets of the weights, first rows."""
+        return self.widths, self.at, self.rows
 
     @classmethod
     @lru_cache(maxsize=64)
@@ -37,12 +47,16 @@ class Layout:
         layers = range(network.depth)
         pairs = ((Purpose.WEIGHT, Purpose.WEIGHT_LOW), (Purpose.MASK, Purpose.MASK_LOW))
         weight, mask = (np.array([[stream(p, layer) for layer in layers] for p in pair]) for pair in pairs)
+        activation, law = network.activation, network.distribution
+        smooth = 1 if 0.0 < activation.curvature < np.inf else None
         return cls(
             widths=np.array(network.widths, dtype=np.int64),
             at=offsets(network.n_weights),
             rows=offsets(network.widths[1:]),
             weight_streams=weight,
             mask_streams=mask,
+            activation=(CODES[type(activation)], activation.parameter, smooth),
+            law=None if law is None else (LAW_CODES[type(law)], np.array(network.scales)),
         )
 
 
@@ -113,7 +127,7 @@ class CpuPruned:
 
 def offsets(sizes: Sequence[int]) -> Array:
     """Return where blocks of these sizes begin, and their total."""
-    return np.concatenate([[0], np.cumsum(np.asarray(sizes, dtype=np.int64))]).astype(np.int64)
+    return np.array([0, *accumulate(sizes)], dtype=np.int64)
 
 
 @lru_cache(maxsize=1024)
