@@ -4,6 +4,7 @@ import numpy as np
 
 from simprune.backends.assign import clear, copy
 from simprune.backends.compile import inner, kernel
+from simprune.backends.joint_selection import candidates_of, keep_first, list_rows
 from simprune.backends.pair import (
     column_norms,
     difference,
@@ -24,10 +25,8 @@ from simprune.backends.sampling import (
 )
 from simprune.backends.selection import (
     compress_rows,
-    keep_ranked,
     keep_smallest,
     list_at_most,
-    rank_keys,
     select,
     smallest_kept,
 )
@@ -75,22 +74,18 @@ def transpose_all(weights, widths, at, out):
 def list_candidates(shape, keys, highs, candidates):
     """List the keys <= ``highs[layer]`` of every layer and trial once, for rules that prune different numbers of them.
 
-    ``candidates`` = (room, indices ``[n_trials, room]``, their ranks, counts ``[n_trials, depth]``); a count of -1 means
+    ``candidates`` = (room, indices ``[n_trials, room]``, their keys, counts ``[n_trials, depth]``); a count of -1 means
     no room.
     """
     _, at, _ = shape
-    room, index, ranks, counts = candidates
-    most = _largest(room)
-    order, spare, own = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, keys.dtype)
+    room, index, near, counts = candidates
     for t in range(counts.shape[0]):
         for layer in range(counts.shape[1]):
             part, begin = keys[t, at[layer] : at[layer + 1]], room[layer]
             found = list_at_most(part, highs[layer], index[t, begin : room[layer + 1]])
             counts[t, layer] = found
-            for p in range(found):
-                own[p] = part[index[t, begin + p]]
-            if found > 0:
-                rank_keys(own[:found], ranks[t, begin : begin + found], order[:found], spare[:found])
+            for p in range(begin, begin + found):
+                near[t, p] = part[index[t, p]]
 
 
 @kernel
@@ -101,53 +96,56 @@ def sample_and_list32(address, law, scales, shape, weights, highs, candidates):
     """
     k0, k1, streams, trials = address
     _, at, _ = shape
-    room, index, ranks, counts = candidates
-    size = _largest(at) + SPARE
-    places, near, order, spare = np.empty((4, size), np.int32)
+    room, index, keys, counts = candidates
+    places, near = np.empty((2, _largest(at) + SPARE), np.int32)
     for t in range(counts.shape[0]):
         for layer in range(counts.shape[1]):
             own, begin, end, listed = weights[t, at[layer] : at[layer + 1]], room[layer], room[layer + 1], (places, near)
             scale = scales[layer]
             found = sample_listed32(k0, k1, streams[0, layer], trials[t], law, scale, own, highs[layer], listed)
             counts[t, layer] = found if found <= end - begin else -1
-            if 0 < found <= end - begin:
-                for p in range(found):
-                    index[t, begin + p] = places[p]
-                rank_keys(near[:found], ranks[t, begin : begin + found], order[:found], spare[:found])
+            for p in range(found if found <= end - begin else 0):
+                index[t, begin + p] = places[p]
+                keys[t, begin + p] = near[p]
 
 
 @kernel
-def prune_listed(shape, weights, candidates, ranks, by_weight, entries, counts, thresholds):
-    """Prune the ``ranks[rule, layer]`` smallest keys of every layer and trial by all rules, from ranked ``candidates``.
+def prune_listed(shape, weights, candidates, highs, ranks, by_weight, entries, counts, thresholds):
+    """Prune the ``ranks[rule, layer]`` smallest keys of every layer and trial by all rules, from ``candidates``.
 
-    ``entries`` = (rooms ``[n_rules, depth + 1]``, row starts ``[n_rules, n_trials, ...]``, columns and values that all
-    rules share), ``counts`` and ``thresholds`` are ``[n_rules, n_trials, depth]``; ``by_weight`` says that keys rank like
-    magnitudes. Every rule leaves the next one its own candidates only, so ranks should fall from rule to rule; a layer
-    with too few candidates gets count -1.
+    ``highs``: the bounds of the candidates' keys, ``[depth]``. ``entries`` = (rooms ``[n_rules, depth + 1]``, row starts
+    ``[n_rules, n_trials, ...]``, columns and values that all rules share), ``counts`` and ``thresholds`` are ``[n_rules,
+    n_trials, depth]``; ``by_weight`` says that keys rank like magnitudes. Every rule leaves the next one its own candidates
+    only, so ranks should fall from rule to rule; a layer with too few candidates gets count -1.
     """
     widths, at, _ = shape
     rooms, starts, columns, values = entries
-    listed_room, listed, listed_ranks, n_listed = candidates
+    listed_room, listed, listed_keys, n_listed = candidates
     n_rules, n, depth = counts.shape
-    index = np.empty(_largest(listed_room) + 1, np.int32)
+    most = _largest(listed_room) + SPARE
+    row_of, column_of, index = np.empty((3, most), np.int32)
+    found = (np.empty(most, listed_keys.dtype), row_of, column_of, np.empty(most, weights.dtype))
     for t in range(n):
         first = 0
         for layer in range(depth):
-            a, b, begin, left = at[layer], at[layer + 1], listed_room[layer], n_listed[t, layer]
+            own, begin, left = weights[t, at[layer] : at[layer + 1]], listed_room[layer], max(n_listed[t, layer], 0)
+            stop = begin + left
+            candidates_of(listed[t, begin:stop], listed_keys[t, begin:stop], own, widths[layer], found)
             for rule in range(n_rules):
                 k, spot = ranks[rule, layer], rooms[rule, layer]
+                counts[rule, t, layer] = k if left > k else -1
                 if left <= k:
-                    counts[rule, t, layer] = -1
                     continue
-                counts[rule, t, layer] = k
-                kept = keep_ranked(listed[t, begin : begin + left], listed_ranks[t, begin : begin + left], k, index)
-                left = k + 1
-                if by_weight:
-                    thresholds[rule, t, layer] = np.abs(np.float64(weights[t, a + kept]))
-                else:
-                    thresholds[rule, t, layer] = smallest_kept(weights[t, a:b], index, k)
+                kept, left = keep_first(found, left, k + 1, highs[layer]), k + 1
                 rows = starts[rule, t, first : first + widths[layer + 1] + 1]
-                compress_rows(index, k, weights[t, a:b], widths[layer], rows, columns[t, spot:], values[t, spot:])
+                list_rows(found, left, kept, rows, columns[t, spot:], values[t, spot:])
+                if by_weight:
+                    thresholds[rule, t, layer] = np.abs(np.float64(found[3][kept]))
+                    continue
+                for p in range(k):
+                    place = p + np.int64(p >= kept)
+                    index[p] = row_of[place] * widths[layer] + column_of[place]
+                thresholds[rule, t, layer] = smallest_kept(own, index, k)
             first += widths[layer + 1] + 1
 
 

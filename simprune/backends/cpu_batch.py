@@ -86,7 +86,7 @@ class CpuBatch(HostColumns):
         return keys
 
     def prune(self, rules: Sequence[AbstractPruningRule]) -> list[CpuPruned]:
-        """Prune the batch by every rule; exact rules with the same score share one ranked list of the smallest keys."""
+        """Prune the batch by every rule; exact rules with the same score share one list of the smallest keys."""
         if len(rules) == 1 and (first := self._sample_and_prune(rules[0])) is not None:
             return [first]
         pruned: dict[int, CpuPruned] = {}
@@ -150,8 +150,9 @@ class CpuBatch(HostColumns):
     def _prune_together(self, plan: "JointPlan", *, is_random: bool, keep: bool) -> dict[int, CpuPruned]:
         """Prune by the rules of the plan; return what succeeded, by their places. ``keep``: other rules need the keys."""
         n, depth, n_rules = self.n_trials, self.network.depth, len(plan.places)
-        index, ranks = np.empty((2, n, int(plan.listed_room[-1])), np.int32)
-        listed = (plan.listed_room, index, ranks, np.empty((n, depth), np.int64))
+        size = (n, int(plan.listed_room[-1]))
+        index, near = np.empty(size, np.int32), np.empty(size, self._key_dtype)
+        listed = (plan.listed_room, index, near, np.empty((n, depth), np.int64))
         if self._may_fuse and not (is_random or keep):
             self._weights = self._flat(self._dtype)
             batch.sample_and_list32(self._address, *self._law, self._shape, self._weights, plan.highs, listed)
@@ -162,7 +163,8 @@ class CpuBatch(HostColumns):
         starts = np.empty((n_rules, n, int(self._layout.rows[-1]) + depth), np.int64)
         counts, thresholds = np.empty((n_rules, n, depth), np.int64), np.empty((n_rules, n, depth))
         entries = (plan.rooms, starts, columns, values)
-        batch.prune_listed(self._shape, self.weights, listed, plan.ranks, not is_random, entries, counts, thresholds)
+        found = (entries, counts, thresholds)
+        batch.prune_listed(self._shape, self.weights, listed, plan.highs, plan.ranks, not is_random, *found)
         return {
             place: CpuPruned(
                 layout=self._layout,

@@ -11,7 +11,7 @@ import numpy as np
 
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner
-from simprune.backends.tiles import COMPRESSES, compare_lanes, compress_at_most, lowest_bit
+from simprune.backends.tiles import COMPRESSES, compare_lanes, compress_at_most, lowest_bit, number_of_bits
 
 _at_most = compare_lanes(or_equal=True)
 LANES = 32
@@ -88,9 +88,11 @@ def list_words(words, flags, high, index):
 @inner
 def count_at_most(values, bound):
     """Return how many values are <= bound."""
-    count = np.int32(0)
-    for i in range(values.size):
-        count += np.int32(values[i] <= bound)
+    count, whole = np.int64(0), values.size - values.size % LANES
+    for start in range(0, whole, LANES):
+        count += number_of_bits(_at_most(values, start, bound))
+    for i in range(whole, values.size):
+        count += np.int64(values[i] <= bound)
     return count
 
 
@@ -117,7 +119,7 @@ def ranked(values, rank, low, high):
         span = most - least
         ahead = np.int64(np.float64(span) * ((rank - below - 0.5) / (up_to - below))) if aims else span // 2
         middle = least + min(max(ahead, np.int64(0)), span - 1)
-        count = np.int64(count_at_most(values, values.dtype.type(middle)))
+        count = count_at_most(values, values.dtype.type(middle))
         if count >= rank:
             most, up_to = middle, count
         else:
@@ -176,45 +178,6 @@ def _first_with(keys, index, n_listed, key, skip):
 
 
 @inner
-def rank_keys(keys, ranks, order, spare):
-    """Write the rank (0, 1, ...; ties in their order) of every key, by a radix sort; ``order`` and ``spare`` are scratch."""
-    counts = np.empty((keys.itemsize, 256), np.int64)
-    clear(counts)
-    for i in range(keys.size):
-        order[i] = i
-        key = np.int64(keys[i])
-        for byte in range(keys.itemsize):
-            counts[byte, (key >> (8 * byte)) & 255] += 1
-    for byte in range(keys.itemsize):
-        spots, begin, shift = counts[byte], 0, 8 * byte
-        for digit in range(256):
-            spots[digit], begin = begin, begin + spots[digit]
-        for i in order:
-            digit = (np.int64(keys[i]) >> shift) & 255
-            spare[spots[digit]] = i
-            spots[digit] += 1
-        order, spare = spare, order
-    for rank in range(order.size):
-        ranks[order[rank]] = rank
-
-
-@inner
-def keep_ranked(index, ranks, k, kept):
-    """Move the entries of rank <= k to the front and write the indices of those below k to ``kept``.
-
-    Returns the index of rank k. Entries stay in their order; there must be more than k.
-    """
-    count, pruned, next_one = 0, 0, np.int64(0)
-    for p in range(index.size):
-        at, rank = index[p], ranks[p]
-        index[count], ranks[count], kept[pruned] = at, rank, at
-        count += np.int64(rank <= k)
-        pruned += np.int64(rank < k)
-        next_one = np.int64(at) if rank == k else next_one
-    return next_one
-
-
-@inner
 def select(keys, k, low, high, index, n_listed, scratch):
     """Shrink ``index[:n_listed]``, the listed keys <= high, to the k smallest; return the index of the smallest kept key.
 
@@ -258,8 +221,16 @@ def compress_rows(index, n_pruned, weights, n_columns, row_start, column, value)
     for p in range(n_pruned):
         i = np.int64(index[p])
         row = np.int64((i + 0.5) * share)
-        row_start[row + 1] += 1
+        row_start[row + 1] = p + 1
         column[p] = i - row * n_columns
         value[p] = -weights[i]
+    fill_starts(row_start)
+
+
+@inner
+def fill_starts(row_start):
+    """Let rows without entries, whose end is 0 so far, begin and end where the row before them ends."""
+    begin = row_start[0]
     for r in range(1, row_start.size):
-        row_start[r] += row_start[r - 1]
+        begin = max(begin, row_start[r])
+        row_start[r] = begin

@@ -266,6 +266,53 @@ def compress_at_most(typing_context: Any, keys: Any, start: Any, bound: Any, ind
 
 
 @intrinsic
+def compress_values(typing_context: Any, keys: Any, start: Any, bound: Any, values: Any, out: Any, count: Any) -> Any:
+    """Write the values[start + b] whose keys[start + b] <= bound, b = 0..31, to out[count:]; return count + their number.
+
+    ``out``, of the type of ``values``, must have room for 32 more.
+    """
+    n = VECTOR_BYTES // (keys.dtype.bitwidth // 8)
+    is_float, size = isinstance(values.dtype, types.Float), values.dtype.bitwidth // 8
+    element = _element(values)[0] if is_float else ir.IntType(8 * size)
+    vector, flags = ir.VectorType(element, n), ir.VectorType(ir.IntType(1), n)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array, source, target = (_struct(context, builder, signature.args[i], args[i]) for i in (0, 3, 4))
+        key_vector = ir.VectorType(ir.IntType(keys.dtype.bitwidth), n)
+        if COMPRESSES:
+            name, kind = f"llvm.x86.avx512.mask.compress.v{n}", ir.FunctionType(vector, [vector, vector, flags])
+            name += f"{'f' if is_float else 'i'}{8 * size}"
+            compress = cgutils.get_or_insert_function(builder.module, kind, name)
+        bound, total = _splat(builder, args[2], key_vector), args[5]
+        for first in range(0, 32, n):
+            at = builder.add(args[1], ir.Constant(I64, first))
+            bits = builder.icmp_signed("<=", _load(builder, builder.gep(array.data, [at]), key_vector, 4), bound)
+            own = _load(builder, builder.gep(source.data, [at]), vector, 4)
+            if COMPRESSES:
+                packed = builder.call(compress, [own, ir.Constant(vector, ir.Undefined), bits])
+                _store(builder, packed, builder.gep(target.data, [total]), vector, 4)
+                number = builder.ctpop(builder.zext(builder.bitcast(bits, ir.IntType(n)), I64))
+                total = builder.add(total, number)
+                continue
+            for lane in range(n):
+                builder.store(builder.extract_element(own, ir.Constant(I32, lane)), builder.gep(target.data, [total]))
+                total = builder.add(total, builder.zext(builder.extract_element(bits, ir.Constant(I32, lane)), I64))
+        return total
+
+    return types.int64(keys, types.intp, keys.dtype, values, out, types.int64), generate
+
+
+@intrinsic
+def number_of_bits(typing_context: Any, word: Any) -> Any:
+    """Return how many bits of a uint32 are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.zext(builder.ctpop(args[0]), I64)
+
+    return types.int64(types.uint32), generate
+
+
+@intrinsic
 def lowest_bit(typing_context: Any, word: Any) -> Any:
     """Return the index of the lowest set bit of a non-zero uint32."""
 

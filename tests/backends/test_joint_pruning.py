@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 
+from simprune.backends import joint_selection
 from simprune.backends.compile import kernel
 from simprune.backends.cpu import CpuBackend
 from simprune.backends.cpu_pruned import JointPlan
-from simprune.backends.selection import rank_keys
 from simprune.model.distributions import Rademacher, Uniform
 from simprune.model.pruning import MagnitudePruning, RandomPruning
 from tests.conformance.cases import point, trained_network
 
+candidates_of, keep_first, list_rows = (
+    kernel(function.py_func)
+    for function in (joint_selection.candidates_of, joint_selection.keep_first, joint_selection.list_rows)
+)
 WIDTHS = (40, 30, 50, 3)
 RULES = (
     MagnitudePruning(alpha=0.6),
@@ -58,13 +62,31 @@ def turned(pruned):
     return starts, columns[:, used], values[:, used]
 
 
-@pytest.mark.parametrize("dtype", [np.int32, np.int64])
-@pytest.mark.parametrize("distinct", [1, 5, 1000, 1 << 30])
-def test_ranks_equal_a_stable_argsort(dtype, distinct):
-    keys = np.random.default_rng(distinct).integers(0, distinct, 777, dtype=dtype) * dtype(2)
+@pytest.mark.parametrize(("dtype", "weight"), [(np.int32, np.float32), (np.int64, np.float64)])
+@pytest.mark.parametrize("distinct", [1, 5, 40, 1000, 1 << 30])
+@pytest.mark.parametrize("size", [1, 32, 777])
+def test_the_smallest_are_those_of_a_stable_argsort(dtype, weight, distinct, size):
+    rng = np.random.default_rng(distinct)
+    near = rng.integers(0, distinct, size, dtype=dtype) * dtype(2)
     if dtype == np.int64:
-        keys = keys << 22
-    ranks, order, spare = np.empty(777, np.int32), np.empty(777, np.int32), np.empty(777, np.int32)
-    kernel(rank_keys.py_func)(keys, ranks, order, spare)
-    assert np.array_equal(np.argsort(keys, kind="stable"), np.argsort(ranks))
-    assert np.array_equal(np.sort(ranks), np.arange(777))
+        near = near << 22
+    index, weights = (
+        np.sort(rng.choice(3000, size, replace=False)).astype(np.int32),
+        rng.standard_normal(3000).astype(weight),
+    )
+    rows, columns = np.empty((2, size + 32), np.int32)
+    entries = (np.empty(size + 32, dtype), rows, columns, np.empty(size + 32, weight))
+    candidates_of(index, near, weights, 30, entries)
+    order, left = np.argsort(near, kind="stable"), size
+    for k in sorted({0, 1, 13, size // 2, size - 1} & set(range(size)), reverse=True):
+        kept, left = keep_first(entries, left, k + 1, near.max()), k + 1
+        places = index[np.sort(order[: k + 1])]
+        assert np.array_equal(rows[:left] * 30 + columns[:left], places)
+        assert np.array_equal(entries[3][:left], -weights[places])
+        assert places[kept] == index[order[k]]
+        row_start, column, value = np.empty(101, np.int64), np.empty(size, np.int32), np.empty(size, weight)
+        list_rows(entries, left, kept, row_start, column, value)
+        pruned = np.sort(index[order[:k]])
+        assert np.array_equal(row_start, np.searchsorted(pruned, 30 * np.arange(101)))
+        assert np.array_equal(column[:k], pruned % 30)
+        assert np.array_equal(value[:k], -weights[pruned])
