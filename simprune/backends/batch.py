@@ -4,10 +4,10 @@ import numpy as np
 
 from simprune.backends.assign import clear, copy
 from simprune.backends.compile import inner, kernel
-from simprune.backends.joint_selection import candidates_of, keep_first, list_rows
 from simprune.backends.pair import (
     column_norms,
     difference,
+    difference_of_two,
     forward,
     forward_pair,
     gap_gradient,
@@ -15,21 +15,8 @@ from simprune.backends.pair import (
     output_gradient,
     transpose,
 )
-from simprune.backends.sampling import (
-    SPARE,
-    mask_keys32,
-    mask_keys64,
-    sample_layer32,
-    sample_layer64,
-    sample_listed32,
-)
-from simprune.backends.selection import (
-    compress_rows,
-    keep_smallest,
-    list_at_most,
-    select,
-    smallest_kept,
-)
+from simprune.backends.sampling import mask_keys32, mask_keys64, sample_layer32, sample_layer64
+from simprune.backends.tiles import PAIRED
 
 
 @kernel
@@ -68,181 +55,6 @@ def transpose_all(weights, widths, at, out):
     """Transpose all matrices of all trials."""
     for t in range(weights.shape[0]):
         transpose(weights[t], widths, at, out[t])
-
-
-@kernel
-def list_candidates(shape, keys, highs, candidates):
-    """List the keys <= ``highs[layer]`` of every layer and trial once, for rules that prune different numbers of them.
-
-    ``candidates`` = (room, indices ``[n_trials, room]``, their keys, counts ``[n_trials, depth]``); a count of -1 means
-    no room.
-    """
-    _, at, _ = shape
-    room, index, near, counts = candidates
-    for t in range(counts.shape[0]):
-        for layer in range(counts.shape[1]):
-            part, begin = keys[t, at[layer] : at[layer + 1]], room[layer]
-            found = list_at_most(part, highs[layer], index[t, begin : room[layer + 1]])
-            counts[t, layer] = found
-            for p in range(begin, begin + found):
-                near[t, p] = part[index[t, p]]
-
-
-@kernel
-def sample_and_list32(address, law, scales, shape, weights, highs, candidates):
-    """Fill weights (float32) and do what ``list_candidates`` does with their keys, without ever storing these.
-
-    ``address`` = (k0, k1, streams, trials).
-    """
-    k0, k1, streams, trials = address
-    _, at, _ = shape
-    room, index, keys, counts = candidates
-    places, near = np.empty((2, _largest(at) + SPARE), np.int32)
-    for t in range(counts.shape[0]):
-        for layer in range(counts.shape[1]):
-            own, begin, end, listed = weights[t, at[layer] : at[layer + 1]], room[layer], room[layer + 1], (places, near)
-            scale = scales[layer]
-            found = sample_listed32(k0, k1, streams[0, layer], trials[t], law, scale, own, highs[layer], listed)
-            counts[t, layer] = found if found <= end - begin else -1
-            for p in range(found if found <= end - begin else 0):
-                index[t, begin + p] = places[p]
-                keys[t, begin + p] = near[p]
-
-
-@kernel
-def prune_listed(shape, weights, candidates, highs, ranks, by_weight, entries, counts, thresholds):
-    """Prune the ``ranks[rule, layer]`` smallest keys of every layer and trial by all rules, from ``candidates``.
-
-    ``highs``: the bounds of the candidates' keys, ``[depth]``. ``entries`` = (rooms ``[n_rules, depth + 1]``, row starts
-    ``[n_rules, n_trials, ...]``, columns and values that all rules share), ``counts`` and ``thresholds`` are ``[n_rules,
-    n_trials, depth]``; ``by_weight`` says that keys rank like magnitudes. Every rule leaves the next one its own candidates
-    only, so ranks should fall from rule to rule; a layer with too few candidates gets count -1.
-    """
-    widths, at, _ = shape
-    rooms, starts, columns, values = entries
-    listed_room, listed, listed_keys, n_listed = candidates
-    n_rules, n, depth = counts.shape
-    most = _largest(listed_room) + SPARE
-    row_of, column_of, index = np.empty((3, most), np.int32)
-    found = (np.empty(most, listed_keys.dtype), row_of, column_of, np.empty(most, weights.dtype))
-    for t in range(n):
-        first = 0
-        for layer in range(depth):
-            own, begin, left = weights[t, at[layer] : at[layer + 1]], listed_room[layer], max(n_listed[t, layer], 0)
-            stop = begin + left
-            candidates_of(listed[t, begin:stop], listed_keys[t, begin:stop], own, widths[layer], found)
-            for rule in range(n_rules):
-                k, spot = ranks[rule, layer], rooms[rule, layer]
-                counts[rule, t, layer] = k if left > k else -1
-                if left <= k:
-                    continue
-                kept, left = keep_first(found, left, k + 1, highs[layer]), k + 1
-                rows = starts[rule, t, first : first + widths[layer + 1] + 1]
-                list_rows(found, left, kept, rows, columns[t, spot:], values[t, spot:])
-                if by_weight:
-                    thresholds[rule, t, layer] = np.abs(np.float64(found[3][kept]))
-                    continue
-                for p in range(k):
-                    place = p + np.int64(p >= kept)
-                    index[p] = row_of[place] * widths[layer] + column_of[place]
-                thresholds[rule, t, layer] = smallest_kept(own, index, k)
-            first += widths[layer + 1] + 1
-
-
-@kernel
-def prune_smallest(shape, weights, keys, ranks, brackets, by_weight, entries, counts, thresholds):
-    """Prune the ``ranks[layer]`` smallest keys of every layer and trial; fill the compressed rows of -Delta.
-
-    ``brackets`` ``[2, depth]`` holds keys around the wanted rank; ``by_weight`` says that keys rank like magnitudes.
-    """
-    widths, at, _ = shape
-    room, starts, columns, values = entries
-    n, depth = counts.shape
-    index = np.empty(_largest(at), np.int32)
-    scratch = np.empty(index.size, keys.dtype)
-    for t in range(n):
-        first = 0
-        for layer in range(depth):
-            a, b = at[layer], at[layer + 1]
-            k, low, high = ranks[layer], brackets[0, layer], brackets[1, layer]
-            found = list_at_most(keys[t, a:b], high, index)
-            kept = select(keys[t, a:b], k, low, high, index, found, scratch)
-            counts[t, layer] = k
-            if by_weight:
-                thresholds[t, layer] = np.inf if kept < 0 else np.abs(np.float64(weights[t, a + kept]))
-            else:
-                thresholds[t, layer] = smallest_kept(weights[t, a:b], index, k)
-            rows = starts[t, first : first + widths[layer + 1] + 1]
-            spot = room[layer]
-            compress_rows(index, k, weights[t, a:b], widths[layer], rows, columns[t, spot:], values[t, spot:])
-            first += widths[layer + 1] + 1
-
-
-@kernel
-def sample_and_prune32(address, law, scales, shape, weights, ranks, brackets, entries, counts, thresholds):
-    """Fill weights (float32) and prune the ``ranks[layer]`` smallest of every layer, without ever storing their keys.
-
-    ``address`` = (k0, k1, streams, trials); the rest as for ``prune_smallest``. A layer whose bracket missed gets count -1.
-    """
-    k0, k1, streams, trials = address
-    widths, at, _ = shape
-    room, starts, columns, values = entries
-    n, depth = counts.shape
-    size = _largest(at) + SPARE
-    index, near, order, scratch = np.empty((4, size), np.int32)
-    for t in range(n):
-        first = 0
-        for layer in range(depth):
-            a, b = at[layer], at[layer + 1]
-            k, low, high = ranks[layer], brackets[0, layer], brackets[1, layer]
-            own, listed = weights[t, a:b], (index, near)
-            found = sample_listed32(k0, k1, streams[0, layer], trials[t], law, scales[layer], own, high, listed)
-            for p in range(found):
-                order[p] = p
-            kept = keep_smallest(near, k, low, high, order, found, scratch) if found >= k else np.int64(-2)
-            rows = starts[t, first : first + widths[layer + 1] + 1]
-            first += widths[layer + 1] + 1
-            counts[t, layer] = k if kept != -2 else -1
-            if kept == -2:
-                clear(rows)
-                continue
-            thresholds[t, layer] = np.abs(np.float64(own[index[kept]]))
-            for p in range(k):
-                index[p] = index[order[p]]
-            spot = room[layer]
-            compress_rows(index, k, own, widths[layer], rows, columns[t, spot:], values[t, spot:])
-
-
-@kernel
-def prune_below(shape, weights, keys, bounds, entries, counts, thresholds):
-    """Prune all keys < ``bounds[layer]``; a layer whose entries exceed its room gets count -1."""
-    widths, at, _ = shape
-    room, starts, columns, values = entries
-    n, depth = counts.shape
-    index = np.empty(_largest(at) + 32, np.int32)
-    for t in range(n):
-        first = 0
-        for layer in range(depth):
-            a, b = at[layer], at[layer + 1]
-            k = list_at_most(keys[t, a:b], bounds[layer] - keys.dtype.type(1), index)
-            rows = starts[t, first : first + widths[layer + 1] + 1]
-            first += widths[layer + 1] + 1
-            spot = room[layer]
-            counts[t, layer] = k
-            if k > room[layer + 1] - spot:
-                counts[t, layer] = -1
-                clear(rows)
-                continue
-            thresholds[t, layer] = smallest_kept(weights[t, a:b], index, k)
-            compress_rows(index, k, weights[t, a:b], widths[layer], rows, columns[t, spot:], values[t, spot:])
-
-
-@inner
-def _largest(at):
-    largest = 0
-    for layer in range(at.size - 1):
-        largest = max(largest, at[layer + 1] - at[layer])
-    return largest
 
 
 @kernel
@@ -293,24 +105,58 @@ def entries_of(entries, t):
     return entries[0], entries[1][t], entries[2][t], entries[3][t]
 
 
+@inner
+def joint_entries_of(joint, place, t):
+    """Return the compressed rows of one rule and trial."""
+    return joint[0][place], joint[1][place, t], joint[2][t], joint[3][t]
+
+
 @kernel
-def difference_all(shape, weights, entries, activation, x, z, h, dz, norms):
+def difference_all(shape, weights, entries, activation, x, z, h, norms):
     """Propagate all deviations after a forward pass; ``norms`` receives the gaps ``[n_trials, n_columns]``."""
-    dh, squares = np.empty((shape[2][-1], x.shape[2]), x.dtype), np.empty(x.shape[2], np.float64)
+    stacks, squares = np.empty((2, shape[2][-1], x.shape[2]), x.dtype), np.empty(x.shape[2], np.float64)
+    dz, dh = stacks[0], stacks[1]
     for t in range(x.shape[0]):
-        difference(shape, weights[t], entries_of(entries, t), activation, x[t], z[t], h[t], dz[t], dh)
-        column_norms(dz[t, shape[2][-2] :], squares, norms[t])
+        difference(shape, weights[t], entries_of(entries, t), activation, x[t], z[t], h[t], dz, dh)
+        column_norms(dz[shape[2][-2] :], squares, norms[t])
 
 
 @kernel
-def pair_all(shape, weights, bias, entries, activation, x, z, h, dz, norms):
+def differences_all(shape, weights, joint, places, activation, x, z, h, norms):
+    """Do the same for several rules with joint entries; ``norms`` ``[n_rules, n_trials, n_columns]``.
+
+    ``joint`` = (rooms ``[n_rules, depth + 1]``, row starts ``[n_rules, n_trials, ...]``, columns, values), of which the
+    rules in ``places`` are wanted. Panels of 8 columns go through the weights two by two.
+    """
+    stacks = np.empty((4, shape[2][-1], x.shape[2]), x.dtype)
+    dz, dh, dz2, dh2 = stacks[0], stacks[1], stacks[2], stacks[3]
+    squares, last = np.empty(x.shape[2], np.float64), shape[2][-2]
+    for t in range(x.shape[0]):
+        i = 0
+        while i < places.size:
+            own = joint_entries_of(joint, places[i], t)
+            if i + 1 < places.size and x.shape[2] == PAIRED:
+                two = (own, joint_entries_of(joint, places[i + 1], t))
+                difference_of_two(shape, weights[t], two, activation, x[t], z[t], h[t], (dz, dh, dz2, dh2))
+                column_norms(dz2[last:], squares, norms[places[i + 1], t])
+                column_norms(dz[last:], squares, norms[places[i], t])
+                i += 2
+                continue
+            difference(shape, weights[t], own, activation, x[t], z[t], h[t], dz, dh)
+            column_norms(dz[last:], squares, norms[places[i], t])
+            i += 1
+
+
+@kernel
+def pair_all(shape, weights, bias, entries, activation, x, z, h, norms):
     """Run all targets and all deviations side by side; the arrays are those of ``forward_all`` and ``difference_all``."""
-    dh, squares = np.empty((shape[2][-1], x.shape[2]), x.dtype), np.empty(x.shape[2], np.float64)
-    n_layers = shape[0].size - 1
+    stacks = np.empty((2, shape[2][-1], x.shape[2]), x.dtype)
+    dz, dh = stacks[0], stacks[1]
+    squares, n_layers = np.empty(x.shape[2], np.float64), shape[0].size - 1
     for t in range(x.shape[0]):
         own = entries_of(entries, t)
-        forward_pair(shape, weights[t], bias, own, activation, x[t], (z[t], h[t], dz[t], dh), n_layers)
-        column_norms(dz[t, shape[2][-2] :], squares, norms[t])
+        forward_pair(shape, weights[t], bias, own, activation, x[t], (z[t], h[t], dz, dh), n_layers)
+        column_norms(dz[shape[2][-2] :], squares, norms[t])
 
 
 @kernel

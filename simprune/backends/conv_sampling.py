@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simprune.backends import batch, conv_passes
+from simprune.backends import batch, batch_pruning, conv_passes
 from simprune.backends.base import Trials
 from simprune.backends.conv_plan import LayerPlan
 from simprune.backends.conv_weights import SparseWeights, SpreadWeights, multiplies_densely, spread_weights, written_out
@@ -130,14 +130,14 @@ def prune_layer(sample: LayerSample, keys: Array, rule: AbstractPruningRule, pre
         counts, thresholds = pruned.n_pruned[:, None], pruned.threshold[:, None]
         brackets = _brackets(sample, keys, rule, n_pruned, precision)
         args = (_shape(sample), sample.weights, keys, np.array([n_pruned]), brackets, not rule.is_random)
-        batch.prune_smallest(*args, _entries(pruned), counts, thresholds)
+        batch_pruning.prune_smallest(*args, _entries(pruned), counts, thresholds)
         return pruned
     bits = KEY_BITS[precision]
     bound = np.array([min((n_pruned << bits) // n_weights, (1 << bits) - 1)], dtype=keys.dtype)
     pruned = _room(sample, n_pruned, min(n_weights, n_pruned + 12 * int(n_pruned**0.5) + 64))
     while True:
         counts, thresholds = pruned.n_pruned[:, None], pruned.threshold[:, None]
-        batch.prune_below(_shape(sample), sample.weights, keys, bound, _entries(pruned), counts, thresholds)
+        batch_pruning.prune_below(_shape(sample), sample.weights, keys, bound, _entries(pruned), counts, thresholds)
         if (pruned.n_pruned >= 0).all():
             return pruned
         pruned = _room(sample, n_pruned, n_weights)

@@ -1,6 +1,6 @@
 """The CPU backend: Numba kernels on micro-batches of trials that fit the processor's cache."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +10,7 @@ from simprune.backends import batch, certificates, evaluation, exact, semidefini
 from simprune.backends.base import AbstractBackend, Trial, Trials, bias_norm_bounds
 from simprune.backends.conv_cpu import ConvOps, conv_batch_size, rebuild_conv
 from simprune.backends.cpu_batch import Array, CpuBatch
-from simprune.backends.cpu_pruned import CpuPruned, Layout
+from simprune.backends.cpu_pruned import CpuPruned, JointEntries, Layout
 from simprune.backends.memory import keep_freed_memory
 from simprune.backends.sampling import sphere_inputs
 from simprune.backends.tiles import PAIRED
@@ -30,6 +30,7 @@ class Passed:
     """A forward pass of the targets: inputs, pre-activations and activations by stacked rows, output norms.
 
     Of 8 columns it has not run yet: the first deviation runs beside it, in the other half of the processor's vectors.
+    ``joint``: the gaps of rules with joint entries, by their ``JointEntries``, found at once when the first is asked for.
     """
 
     x: Array
@@ -37,13 +38,13 @@ class Passed:
     h: Array
     norms: Array
     has_run: bool = False
+    joint: dict[JointEntries, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moved:
-    """Deviations before the activations by stacked rows, and the gaps."""
+    """What deviations come to: the gaps."""
 
-    dz: Array
     norms: Array
 
 
@@ -85,15 +86,28 @@ class CpuOps(CpuBatch):
 
     def difference(self, passed: Passed, pruned: CpuPruned) -> Moved:
         """Propagate f(x) - F(x)."""
-        dz, norms = np.empty_like(passed.z), np.empty_like(passed.norms)
-        stacks = (passed.x, passed.z, passed.h, dz, norms)
+        joint = pruned.joint
+        if joint is None:
+            return Moved(norms=self._difference(passed, pruned.entries, np.empty_like(passed.norms)))
+        if joint not in passed.joint:
+            norms = passed.joint[joint] = np.empty((len(joint.entries[0]), *passed.norms.shape), self._dtype)
+            places = joint.places
+            if not passed.has_run:
+                self._difference(passed, pruned.entries, norms[pruned.place])
+                places = places[places != pruned.place]
+            args = (self._shape, self.weights, joint.entries, places, self._activation, passed.x, passed.z, passed.h)
+            batch.differences_all(*args, norms)
+        return Moved(norms=passed.joint[joint][pruned.place])
+
+    def _difference(self, passed: Passed, entries: tuple[Array, ...], norms: Array) -> Array:
+        stacks = (passed.x, passed.z, passed.h, norms)
         if passed.has_run:
-            batch.difference_all(self._shape, self.weights, pruned.entries, self._activation, *stacks)
+            batch.difference_all(self._shape, self.weights, entries, self._activation, *stacks)
         else:
-            batch.pair_all(self._shape, self.weights, self._bias, pruned.entries, self._activation, *stacks)
+            batch.pair_all(self._shape, self.weights, self._bias, entries, self._activation, *stacks)
             batch.output_norms_all(self._layout.rows, passed.z, passed.norms)
             passed.has_run = True
-        return Moved(dz=dz, norms=norms)
+        return norms
 
     def gaps(self, moved: Moved) -> Array:
         """Return ||f(x) - F(x)||."""

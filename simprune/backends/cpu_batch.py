@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simprune.backends import batch
+from simprune.backends import batch, batch_pruning
 from simprune.backends.base import HostColumns, Trials
-from simprune.backends.cpu_pruned import TOP_KEY, CpuPruned, JointPlan, Layout, joint_plan, offsets, plan_of
+from simprune.backends.cpu_pruned import TOP_KEY, CpuPruned, JointEntries, JointPlan, Layout, joint_plan, offsets, plan_of
 from simprune.backends.filters import row_energies, row_entries, smallest_rows
 from simprune.design.point import Point
 from simprune.model.pruning import AbstractPruningRule
@@ -119,7 +119,7 @@ class CpuBatch(HostColumns):
             return None
         weights, pruned = self._flat(self._dtype), self._room_for(counts)
         found = (pruned.entries, pruned.n_pruned, pruned.threshold)
-        batch.sample_and_prune32(self._address, *self._law, self._shape, weights, ranks, brackets, *found)
+        batch_pruning.sample_and_prune32(self._address, *self._law, self._shape, weights, ranks, brackets, *found)
         self._weights = weights
         return pruned if (pruned.n_pruned >= 0).all() else None
 
@@ -155,18 +155,20 @@ class CpuBatch(HostColumns):
         listed = (plan.listed_room, index, near, np.empty((n, depth), np.int64))
         if self._may_fuse and not (is_random or keep):
             self._weights = self._flat(self._dtype)
-            batch.sample_and_list32(self._address, *self._law, self._shape, self._weights, plan.highs, listed)
+            batch_pruning.sample_and_list32(self._address, *self._law, self._shape, self._weights, plan.highs, listed)
         else:
-            batch.list_candidates(self._shape, self._mask_keys if is_random else self._keys, plan.highs, listed)
+            batch_pruning.list_candidates(self._shape, self._mask_keys if is_random else self._keys, plan.highs, listed)
         total = max(int(plan.rooms[-1, -1]), 1)
         columns, values = np.empty((n, total), np.int32), np.empty((n, total), self._dtype)
         starts = np.empty((n_rules, n, int(self._layout.rows[-1]) + depth), np.int64)
         counts, thresholds = np.empty((n_rules, n, depth), np.int64), np.empty((n_rules, n, depth))
         entries = (plan.rooms, starts, columns, values)
         found = (entries, counts, thresholds)
-        batch.prune_listed(self._shape, self.weights, listed, plan.highs, plan.ranks, not is_random, *found)
+        batch_pruning.prune_listed(self._shape, self.weights, listed, plan.highs, plan.ranks, not is_random, *found)
+        succeeded = [i for i in range(n_rules) if (counts[i] >= 0).all()]
+        joint = JointEntries(entries=entries, places=np.array(succeeded, dtype=np.int64))
         return {
-            place: CpuPruned(
+            plan.places[i]: CpuPruned(
                 layout=self._layout,
                 room=plan.rooms[i],
                 starts=starts[i],
@@ -174,9 +176,10 @@ class CpuBatch(HostColumns):
                 values=values,
                 n_pruned=counts[i],
                 threshold=thresholds[i],
+                joint=joint,
+                place=i,
             )
-            for i, place in enumerate(plan.places)
-            if (counts[i] >= 0).all()
+            for i in succeeded
         }
 
     def _prune_exactly(self, rule: AbstractPruningRule) -> CpuPruned:
@@ -184,7 +187,7 @@ class CpuBatch(HostColumns):
         keys = self._mask_keys if rule.is_random else self._keys
         pruned = self._room_for(ranks.tolist())
         args = (self._shape, self.weights, keys, ranks, brackets, not rule.is_random)
-        batch.prune_smallest(*args, pruned.entries, pruned.n_pruned, pruned.threshold)
+        batch_pruning.prune_smallest(*args, pruned.entries, pruned.n_pruned, pruned.threshold)
         return pruned
 
     def _plan(self, rule: AbstractPruningRule) -> tuple[Array, Array]:
@@ -208,7 +211,7 @@ class CpuBatch(HostColumns):
         room = [min(n, k + 12 * int(k**0.5) + 64) if tight else n for k, n in zip(expected, weights, strict=True)]
         pruned = self._room_for(room)
         limits = np.minimum(bounds, TOP_KEY[self._precision]).astype(self._key_dtype)
-        batch.prune_below(
+        batch_pruning.prune_below(
             self._shape, self.weights, self._mask_keys, limits, pruned.entries, pruned.n_pruned, pruned.threshold
         )
         return self._prune_each(rule, tight=False) if (pruned.n_pruned < 0).any() else pruned

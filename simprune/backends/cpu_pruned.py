@@ -93,11 +93,22 @@ class JointPlan:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JointEntries:
+    """Pruned entries of several rules: rooms ``[n_rules, depth + 1]``, row starts ``[n_rules, n_trials, ...]``, columns and
+    values that all share; ``places`` are the rules that have them.
+    """
+
+    entries: tuple[Array, Array, Array, Array]
+    places: npt.NDArray[np.int64]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CpuPruned:
     """Pruned entries of every trial in compressed rows: the entries of -Delta, layer by layer.
 
-    ``room`` says where the layers' entries begin in ``columns`` and ``values``, which several rules may share.
+    ``room`` says where the layers' entries begin in ``columns`` and ``values``, which several rules may share: then they
+    are those of rule ``place`` in ``joint``.
     """
 
     layout: Layout
@@ -107,6 +118,8 @@ class CpuPruned:
     values: Array
     n_pruned: npt.NDArray[np.int64]
     threshold: npt.NDArray[np.float64]
+    joint: JointEntries | None = None
+    place: int = 0
 
     @property
     def entries(self) -> tuple[Array, Array, Array, Array]:

@@ -80,26 +80,44 @@ def forward(shape, weights, bias, activation, x, z, h, n_layers):
 def difference(shape, weights, entries, activation, x, z, h, dz, dh):
     """Propagate the pruned network's deviation; row blocks of ``dz`` hold it before, of ``dh`` after the activation."""
     widths, at, rows = shape
-    room, starts, columns, values = entries
-    code, parameter, smooth = activation
-    depth, top = widths.size - 1, widest(widths)
-    used, n_used = np.empty(top, np.int32), 0
-    for layer in range(depth):
-        first, stop, begin = rows[layer], rows[layer + 1], room[layer]
-        part, row_starts = dz[first:stop], starts[first + layer : stop + layer + 1]
+    used, n_used = np.empty(widest(widths), np.int32), 0
+    for layer in range(widths.size - 1):
+        part = dz[rows[layer] : rows[layer + 1]]
         if layer == 0:
             clear(part)
-            add_sparse(row_starts, columns[begin:], values[begin:], x, part)
-            n_used = _list_rows(row_starts, used)
         else:
-            low, high = rows[layer - 1], rows[layer]
-            multiply_listed(layer_matrix(weights, widths, at, layer), dh[low:high], used[:n_used], part)
-            add_sparse(row_starts, columns[begin:], values[begin:], (h[low:high], dh[low:high]), part)
-            n_used = _list_all(used[: stop - first])
-        if layer < depth - 1:
-            activate_difference(
-                code, parameter, smooth, z[first:stop].reshape(-1), part.reshape(-1), dh[first:stop].reshape(-1)
-            )
+            matrix = layer_matrix(weights, widths, at, layer)
+            multiply_listed(matrix, dh[rows[layer - 1] : rows[layer]], used[:n_used], part)
+        n_used = _add_pruned(rows, entries, layer, (x, h, dh), part, used)
+        _deviate(rows, activation, layer, z, dz, dh)
+
+
+@inner
+def difference_of_two(shape, weights, two, activation, x, z, h, stacks):
+    """Propagate the deviations of two pruned networks, panels of 8 columns; ``two`` = their entries, ``stacks`` = dz and dh
+    of the first, dz and dh of the second. The bits are those of ``difference``; weights are read once for both.
+    """
+    widths, at, rows = shape
+    first, second = two
+    dz, dh, dz2, dh2 = stacks
+    used, used2 = np.empty((2, widest(widths)), np.int32)
+    n_used, n_used2 = 0, 0
+    for layer in range(widths.size - 1):
+        part, part2 = dz[rows[layer] : rows[layer + 1]], dz2[rows[layer] : rows[layer + 1]]
+        if layer == 0:
+            clear(part)
+            clear(part2)
+        else:
+            matrix, low, high = layer_matrix(weights, widths, at, layer), rows[layer - 1], rows[layer]
+            if n_used + n_used2 > widths[layer]:
+                multiply_both(matrix, dh[low:high], dh2[low:high], part, part2)
+            else:
+                multiply_listed(matrix, dh[low:high], used[:n_used], part)
+                multiply_listed(matrix, dh2[low:high], used2[:n_used2], part2)
+        n_used = _add_pruned(rows, first, layer, (x, h, dh), part, used)
+        n_used2 = _add_pruned(rows, second, layer, (x, h, dh2), part2, used2)
+        _deviate(rows, activation, layer, z, dz, dh)
+        _deviate(rows, activation, layer, z, dz2, dh2)
 
 
 @inner
@@ -111,13 +129,12 @@ def forward_pair(shape, weights, bias, entries, activation, x, stacks, n_layers)
     """
     z, h, dz, dh = stacks
     widths, at, rows = shape
-    room, starts, columns, values = entries
     code, parameter, smooth = activation
     depth, c = widths.size - 1, x.shape[1]
     used, n_used = np.empty(widest(widths), np.int32), 0
     for layer in range(depth):
-        first, stop, begin = rows[layer], rows[layer + 1], room[layer]
-        part, moved, row_starts = z[first:stop], dz[first:stop], starts[first + layer : stop + layer + 1]
+        first, stop = rows[layer], rows[layer + 1]
+        part, moved = z[first:stop], dz[first:stop]
         matrix = layer_matrix(weights, widths, at, layer)
         low, high = rows[max(layer - 1, 0)], rows[max(layer, 1)]
         both = 0 < layer < n_layers and c == PAIRED
@@ -127,19 +144,40 @@ def forward_pair(shape, weights, bias, entries, activation, x, stacks, n_layers)
             multiply(matrix, h[low:high] if layer else x, part)
         if layer == 0:
             clear(moved)
-            add_sparse(row_starts, columns[begin:], values[begin:], x, moved)
-            n_used = _list_rows(row_starts, used)
-        else:
-            if not both:
-                multiply_listed(matrix, dh[low:high], used[:n_used], moved)
-            add_sparse(row_starts, columns[begin:], values[begin:], (h[low:high], dh[low:high]), moved)
-            n_used = _list_all(used[: stop - first])
+        elif not both:
+            multiply_listed(matrix, dh[low:high], used[:n_used], moved)
+        n_used = _add_pruned(rows, entries, layer, (x, h, dh), moved, used)
         if layer < n_layers:
             _add_bias(bias, first, part)
         if layer < depth - 1:
-            flat, after = part.reshape(-1), dh[first:stop].reshape(-1)
-            activate(code, parameter, smooth, flat, h[first:stop].reshape(-1))
-            activate_difference(code, parameter, smooth, flat, moved.reshape(-1), after)
+            activate(code, parameter, smooth, part.reshape(-1), h[first:stop].reshape(-1))
+        _deviate(rows, activation, layer, z, dz, dh)
+
+
+@inner
+def _add_pruned(rows, entries, layer, inputs, part, used):
+    """Add what the pruned entries of a layer make of its inputs, (x, h, dh); list the rows of ``part`` that may not be 0."""
+    room, starts, columns, values = entries
+    x, h, dh = inputs
+    first, stop, begin = rows[layer], rows[layer + 1], room[layer]
+    row_starts = starts[first + layer : stop + layer + 1]
+    if layer == 0:
+        add_sparse(row_starts, columns[begin:], values[begin:], x, part)
+        return _list_rows(row_starts, used)
+    low, high = rows[layer - 1], rows[layer]
+    add_sparse(row_starts, columns[begin:], values[begin:], (h[low:high], dh[low:high]), part)
+    return _list_all(used[: stop - first])
+
+
+@inner
+def _deviate(rows, activation, layer, z, dz, dh):
+    """Carry the deviation of a hidden layer through the activation."""
+    if layer < rows.size - 2:
+        code, parameter, smooth = activation
+        first, stop = rows[layer], rows[layer + 1]
+        activate_difference(
+            code, parameter, smooth, z[first:stop].reshape(-1), dz[first:stop].reshape(-1), dh[first:stop].reshape(-1)
+        )
 
 
 @inner
