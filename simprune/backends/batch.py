@@ -107,8 +107,8 @@ def entries_of(entries, t):
 
 @inner
 def joint_entries_of(joint, place, t):
-    """Return the compressed rows of one rule and trial."""
-    return joint[0][place], joint[1][place, t], joint[2][t], joint[3][t]
+    """Return the compressed rows of one rule and trial, and the row of every entry."""
+    return joint[0][place], joint[1][place, t], joint[2][t], joint[3][t], joint[4][t]
 
 
 @kernel
@@ -125,8 +125,8 @@ def difference_all(shape, weights, entries, activation, x, z, h, norms):
 def differences_all(shape, weights, joint, places, activation, x, z, h, norms):
     """Do the same for several rules with joint entries; ``norms`` ``[n_rules, n_trials, n_columns]``.
 
-    ``joint`` = (rooms ``[n_rules, depth + 1]``, row starts ``[n_rules, n_trials, ...]``, columns, values), of which the
-    rules in ``places`` are wanted. Panels of 8 columns go through the weights two by two.
+    ``joint`` as in ``JointEntries``, of which the rules in ``places`` are wanted. Panels of 8 columns go through the weights
+    two by two.
     """
     stacks = np.empty((4, shape[2][-1], x.shape[2]), x.dtype)
     dz, dh, dz2, dh2 = stacks[0], stacks[1], stacks[2], stacks[3]
@@ -142,7 +142,7 @@ def differences_all(shape, weights, joint, places, activation, x, z, h, norms):
                 column_norms(dz[last:], squares, norms[places[i], t])
                 i += 2
                 continue
-            difference(shape, weights[t], own, activation, x[t], z[t], h[t], dz, dh)
+            difference(shape, weights[t], own[:4], activation, x[t], z[t], h[t], dz, dh)
             column_norms(dz[last:], squares, norms[places[i], t])
             i += 1
 

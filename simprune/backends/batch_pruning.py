@@ -52,13 +52,12 @@ def sample_and_list32(address, law, scales, shape, weights, highs, candidates):
 def prune_listed(shape, weights, candidates, highs, ranks, by_weight, entries, counts, thresholds):
     """Prune the ``ranks[rule, layer]`` smallest keys of every layer and trial by all rules, from ``candidates``.
 
-    ``highs``: the bounds of the candidates' keys, ``[depth]``. ``entries`` = (rooms ``[n_rules, depth + 1]``, row starts
-    ``[n_rules, n_trials, ...]``, columns and values that all rules share), ``counts`` and ``thresholds`` are ``[n_rules,
-    n_trials, depth]``; ``by_weight`` says that keys rank like magnitudes. Every rule leaves the next one its own candidates
-    only, so ranks should fall from rule to rule; a layer with too few candidates gets count -1.
+    ``highs``: the bounds of the candidates' keys, ``[depth]``. ``entries`` as in ``JointEntries``; ``counts`` and
+    ``thresholds`` are ``[n_rules, n_trials, depth]``; ``by_weight`` says that keys rank like magnitudes. Every rule leaves
+    the next one its own candidates only, so ranks should fall from rule to rule; a layer with too few gets count -1.
     """
     widths, at, _ = shape
-    rooms, starts, columns, values = entries
+    rooms, starts, columns, values, lines = entries
     listed_room, listed, listed_keys, n_listed = candidates
     n_rules, n, depth = counts.shape
     most = _largest(listed_room) + SPARE
@@ -77,7 +76,7 @@ def prune_listed(shape, weights, candidates, highs, ranks, by_weight, entries, c
                     continue
                 kept, left = keep_first(found, left, k + 1, highs[layer]), k + 1
                 rows = starts[rule, t, first : first + widths[layer + 1] + 1]
-                list_rows(found, left, kept, rows, columns[t, spot:], values[t, spot:])
+                list_rows(found, left, kept, rows, lines[t, spot:], columns[t, spot:], values[t, spot:])
                 if by_weight:
                     thresholds[rule, t, layer] = np.abs(np.float64(found[3][kept]))
                     continue

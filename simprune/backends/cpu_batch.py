@@ -159,10 +159,10 @@ class CpuBatch(HostColumns):
         else:
             batch_pruning.list_candidates(self._shape, self._mask_keys if is_random else self._keys, plan.highs, listed)
         total = max(int(plan.rooms[-1, -1]), 1)
-        columns, values = np.empty((n, total), np.int32), np.empty((n, total), self._dtype)
+        columns, lines, values = *np.empty((2, n, total), np.int32), np.empty((n, total), self._dtype)
         starts = np.empty((n_rules, n, int(self._layout.rows[-1]) + depth), np.int64)
         counts, thresholds = np.empty((n_rules, n, depth), np.int64), np.empty((n_rules, n, depth))
-        entries = (plan.rooms, starts, columns, values)
+        entries = (plan.rooms, starts, columns, values, lines)
         found = (entries, counts, thresholds)
         batch_pruning.prune_listed(self._shape, self.weights, listed, plan.highs, plan.ranks, not is_random, *found)
         succeeded = [i for i in range(n_rules) if (counts[i] >= 0).all()]

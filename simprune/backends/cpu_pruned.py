@@ -95,11 +95,11 @@ class JointPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JointEntries:
-    """Pruned entries of several rules: rooms ``[n_rules, depth + 1]``, row starts ``[n_rules, n_trials, ...]``, columns and
-    values that all share; ``places`` are the rules that have them.
+    """Pruned entries of several rules: rooms ``[n_rules, depth + 1]``, row starts ``[n_rules, n_trials, ...]``, columns,
+    values and rows that all share; ``places`` are the rules that have them.
     """
 
-    entries: tuple[Array, Array, Array, Array]
+    entries: tuple[Array, Array, Array, Array, Array]
     places: npt.NDArray[np.int64]
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner
+from simprune.backends.lanes import compress_values
 from simprune.backends.selection import LANES, count_at_most, fill_starts, ranked
-from simprune.backends.tiles import compress_values
 
 
 @inner
@@ -57,16 +57,16 @@ def keep_first(entries, size, count, high):
 
 
 @inner
-def list_rows(entries, size, left_out, row_start, column, value):
-    """Turn the first ``size`` entries but the one in place ``left_out`` into compressed rows."""
+def list_rows(entries, size, left_out, row_start, row, column, value):
+    """Turn the first ``size`` entries but the one in place ``left_out`` into compressed rows, and write the row of each."""
     _, rows, columns, values = entries
     clear(row_start)
     for p in range(left_out):
         row_start[rows[p] + 1] = p + 1
-        column[p], value[p] = columns[p], values[p]
+        row[p], column[p], value[p] = rows[p], columns[p], values[p]
     for p in range(left_out, size - 1):
         row_start[rows[p + 1] + 1] = p + 1
-        column[p], value[p] = columns[p + 1], values[p + 1]
+        row[p], column[p], value[p] = rows[p + 1], columns[p + 1], values[p + 1]
     fill_starts(row_start)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simprune.backends.compile import inner, kernel
-from simprune.backends.tiles import compare_lanes, lowest_bit
+from simprune.backends.lanes import compare_lanes, lowest_bit
 from simprune.model.errors import InputError
 
 _below = compare_lanes(or_equal=False)

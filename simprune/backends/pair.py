@@ -12,7 +12,7 @@ import numpy as np
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner
 from simprune.backends.elementwise import activate, activate_difference, pull_back, pull_back_pair
-from simprune.backends.products import add_sparse, multiply, multiply_both, multiply_listed
+from simprune.backends.products import add_entries, add_sparse, multiply, multiply_both, multiply_listed
 from simprune.backends.tiles import PAIRED
 
 
@@ -94,8 +94,10 @@ def difference(shape, weights, entries, activation, x, z, h, dz, dh):
 
 @inner
 def difference_of_two(shape, weights, two, activation, x, z, h, stacks):
-    """Propagate the deviations of two pruned networks, panels of 8 columns; ``two`` = their entries, ``stacks`` = dz and dh
-    of the first, dz and dh of the second. The bits are those of ``difference``; weights are read once for both.
+    """Propagate the deviations of two pruned networks, panels of 8 columns; ``two`` = their entries, with the row of each,
+    ``stacks`` = dz and dh of the first, dz and dh of the second.
+
+    The bits are those of ``difference``; weights are read once for both.
     """
     widths, at, rows = shape
     first, second = two
@@ -114,8 +116,8 @@ def difference_of_two(shape, weights, two, activation, x, z, h, stacks):
             else:
                 multiply_listed(matrix, dh[low:high], used[:n_used], part)
                 multiply_listed(matrix, dh2[low:high], used2[:n_used2], part2)
-        n_used = _add_pruned(rows, first, layer, (x, h, dh), part, used)
-        n_used2 = _add_pruned(rows, second, layer, (x, h, dh2), part2, used2)
+        n_used = _add_listed(rows, first, layer, (x, h, dh), part, used)
+        n_used2 = _add_listed(rows, second, layer, (x, h, dh2), part2, used2)
         _deviate(rows, activation, layer, z, dz, dh)
         _deviate(rows, activation, layer, z, dz2, dh2)
 
@@ -166,6 +168,23 @@ def _add_pruned(rows, entries, layer, inputs, part, used):
         return _list_rows(row_starts, used)
     low, high = rows[layer - 1], rows[layer]
     add_sparse(row_starts, columns[begin:], values[begin:], (h[low:high], dh[low:high]), part)
+    return _list_all(used[: stop - first])
+
+
+@inner
+def _add_listed(rows, entries, layer, inputs, part, used):
+    """Do the same for panels of 8 columns, entry by entry."""
+    room, starts, columns, values, lines = entries
+    x, h, dh = inputs
+    first, stop, begin = rows[layer], rows[layer + 1], room[layer]
+    row_starts = starts[first + layer : stop + layer + 1]
+    end = begin + row_starts[stop - first]
+    own = (lines[begin:end], columns[begin:end], values[begin:end])
+    if layer == 0:
+        add_entries(*own, x, part)
+        return _list_rows(row_starts, used)
+    low, high = rows[layer - 1], rows[layer]
+    add_entries(*own, (h[low:high], dh[low:high]), part)
     return _list_all(used[: stop - first])
 
 

@@ -1,7 +1,7 @@
 """Dense and sparse products of one trial's matrices with a panel of columns; columns come in multiples of 8."""
 
 from simprune.backends.compile import inner
-from simprune.backends.tiles import PAIRED, TILE_ROWS, VECTOR_BYTES, paired_tile, sparse_row, tile
+from simprune.backends.tiles import PAIRED, TILE_ROWS, VECTOR_BYTES, paired_tile, sparse_entries, sparse_row, tile
 
 _block32 = tile(TILE_ROWS, 32, accumulate=False)
 _block16 = tile(TILE_ROWS, 16, accumulate=False)
@@ -13,6 +13,7 @@ _both8 = paired_tile(TILE_ROWS)
 _both_row8 = paired_tile(1)
 _sparse16 = sparse_row(16)
 _sparse8 = sparse_row(8)
+_entries = sparse_entries(PAIRED)
 # Bytes of a row of the widest tile: two vectors, whose accumulators fill half the registers.
 WIDE = 2 * VECTOR_BYTES
 
@@ -76,3 +77,9 @@ def add_sparse(row_start, index, value, X, Z):
                 _sparse16(index, value, start, stop, X, Z, i, j)
             if c % 16:
                 _sparse8(index, value, start, stop, X, Z, i, c - 8)
+
+
+@inner
+def add_entries(line, index, value, X, Z):
+    """Do the same for panels of PAIRED columns by the row of every entry; the bits are those of ``add_sparse``."""
+    _entries(line, index, value, X, Z)

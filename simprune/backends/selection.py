@@ -11,12 +11,13 @@ import numpy as np
 
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner
-from simprune.backends.tiles import COMPRESSES, compare_lanes, compress_at_most, lowest_bit, number_of_bits
+from simprune.backends.lanes import compare_lanes, compress_at_most, lowest_bit, number_of_bits
+from simprune.backends.tiles import HAS_COMPRESS
 
 _at_most = compare_lanes(or_equal=True)
 LANES = 32
 # Keys that come more often than one in so many are listed without a branch for each.
-OFTEN = 64 if COMPRESSES else 0
+OFTEN = 64 if HAS_COMPRESS else 0
 MISSED = -1
 WIDTH = 4.5
 SLACK = 8.0

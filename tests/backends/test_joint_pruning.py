@@ -84,9 +84,10 @@ def test_the_smallest_are_those_of_a_stable_argsort(dtype, weight, distinct, siz
         assert np.array_equal(rows[:left] * 30 + columns[:left], places)
         assert np.array_equal(entries[3][:left], -weights[places])
         assert places[kept] == index[order[k]]
-        row_start, column, value = np.empty(101, np.int64), np.empty(size, np.int32), np.empty(size, weight)
-        list_rows(entries, left, kept, row_start, column, value)
+        row_start, (line, column), value = np.empty(101, np.int64), np.empty((2, size), np.int32), np.empty(size, weight)
+        list_rows(entries, left, kept, row_start, line, column, value)
         pruned = np.sort(index[order[:k]])
         assert np.array_equal(row_start, np.searchsorted(pruned, 30 * np.arange(101)))
+        assert np.array_equal(line[:k], pruned // 30)
         assert np.array_equal(column[:k], pruned % 30)
         assert np.array_equal(value[:k], -weights[pruned])
