@@ -4,7 +4,7 @@ import numpy as np
 
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner, kernel
-from simprune.backends.joint_selection import candidates_of, keep_first, list_rows
+from simprune.backends.joint_selection import candidates_of, prune_smallest_of, start_rows
 from simprune.backends.sampling import SPARE, sample_listed32
 from simprune.backends.selection import compress_rows, keep_smallest, list_at_most, select, smallest_kept
 
@@ -54,7 +54,7 @@ def prune_listed(shape, weights, candidates, highs, ranks, by_weight, entries, c
 
     ``highs``: the bounds of the candidates' keys, ``[depth]``. ``entries`` as in ``JointEntries``; ``counts`` and
     ``thresholds`` are ``[n_rules, n_trials, depth]``; ``by_weight`` says that keys rank like magnitudes. Every rule leaves
-    the next one its own candidates only, so ranks should fall from rule to rule; a layer with too few gets count -1.
+    the next one what it prunes, so ranks should fall from rule to rule; a layer with too few candidates gets count -1.
     """
     widths, at, _ = shape
     rooms, starts, columns, values, lines = entries
@@ -62,27 +62,33 @@ def prune_listed(shape, weights, candidates, highs, ranks, by_weight, entries, c
     n_rules, n, depth = counts.shape
     most = _largest(listed_room) + SPARE
     row_of, column_of, index = np.empty((3, most), np.int32)
-    found = (np.empty(most, listed_keys.dtype), row_of, column_of, np.empty(most, weights.dtype))
+    near, value_of = np.empty(most, listed_keys.dtype), np.empty(most, weights.dtype)
     for t in range(n):
         first = 0
         for layer in range(depth):
             own, begin, left = weights[t, at[layer] : at[layer + 1]], listed_room[layer], max(n_listed[t, layer], 0)
-            stop = begin + left
+            stop, found = begin + left, (near, row_of, column_of, value_of)
             candidates_of(listed[t, begin:stop], listed_keys[t, begin:stop], own, widths[layer], found)
             for rule in range(n_rules):
                 k, spot = ranks[rule, layer], rooms[rule, layer]
+                out = (lines[t, spot:], columns[t, spot:], values[t, spot:])
+                rows = starts[rule, t, first : first + widths[layer + 1] + 1]
                 counts[rule, t, layer] = k if left > k else -1
+                if rule > 0 and left == k == counts[rule - 1, t, layer]:
+                    for p in range(k):
+                        out[0][p], out[1][p], out[2][p] = found[1][p], found[2][p], found[3][p]
+                    start_rows(out[0][:k], rows)
+                    counts[rule, t, layer], thresholds[rule, t, layer] = k, thresholds[rule - 1, t, layer]
                 if left <= k:
                     continue
-                kept, left = keep_first(found, left, k + 1, highs[layer]), k + 1
-                rows = starts[rule, t, first : first + widths[layer + 1] + 1]
-                list_rows(found, left, kept, rows, lines[t, spot:], columns[t, spot:], values[t, spot:])
+                following = prune_smallest_of(found, left, k, highs[layer], out)
+                start_rows(out[0][:k], rows)
+                found, left = (near, out[0], out[1], out[2]), k
                 if by_weight:
-                    thresholds[rule, t, layer] = np.abs(np.float64(found[3][kept]))
+                    thresholds[rule, t, layer] = np.abs(np.float64(following))
                     continue
                 for p in range(k):
-                    place = p + np.int64(p >= kept)
-                    index[p] = row_of[place] * widths[layer] + column_of[place]
+                    index[p] = out[0][p] * widths[layer] + out[1][p]
                 thresholds[rule, t, layer] = smallest_kept(own, index, k)
             first += widths[layer + 1] + 1
 

@@ -11,6 +11,7 @@ from simprune.backends import batch, batch_pruning
 from simprune.backends.base import HostColumns, Trials
 from simprune.backends.cpu_pruned import TOP_KEY, CpuPruned, JointEntries, JointPlan, Layout, joint_plan, offsets, plan_of
 from simprune.backends.filters import row_energies, row_entries, smallest_rows
+from simprune.backends.sampling import SPARE
 from simprune.design.point import Point
 from simprune.model.pruning import AbstractPruningRule
 from simprune.trained.network import TrainedNetwork
@@ -158,7 +159,7 @@ class CpuBatch(HostColumns):
             batch_pruning.sample_and_list32(self._address, *self._law, self._shape, self._weights, plan.highs, listed)
         else:
             batch_pruning.list_candidates(self._shape, self._mask_keys if is_random else self._keys, plan.highs, listed)
-        total = max(int(plan.rooms[-1, -1]), 1)
+        total = int(plan.rooms[-1, -1]) + SPARE
         columns, lines, values = *np.empty((2, n, total), np.int32), np.empty((n, total), self._dtype)
         starts = np.empty((n_rules, n, int(self._layout.rows[-1]) + depth), np.int64)
         counts, thresholds = np.empty((n_rules, n, depth), np.int64), np.empty((n_rules, n, depth))

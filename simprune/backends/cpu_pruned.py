@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from simprune.backends import batch
 from simprune.backends.elementwise import CODES
-from simprune.backends.sampling import LAW_CODES
+from simprune.backends.sampling import LAW_CODES, SPARE
 from simprune.backends.selection import bracket
 from simprune.model.network import NetworkSpec
 from simprune.model.pruning import AbstractPruningRule
@@ -65,7 +65,7 @@ class JointPlan:
     """How several exact rules prune from one list of candidates: the rules' places, most pruned first, and their arrays.
 
     ``ranks`` ``[n_rules, depth]``, ``highs`` ``[depth]`` bounds of the candidates' keys, ``listed_room`` and ``rooms``
-    (``[n_rules, depth + 1]``) where the candidates and the pruned entries of every layer begin.
+    (``[n_rules, depth + 1]``) where the candidates and the pruned entries of every layer begin, SPARE places after a rule's.
     """
 
     places: tuple[int, ...]
@@ -89,7 +89,7 @@ class JointPlan:
             ranks=ranks,
             highs=np.max([plans[i][1][1] for i in places], axis=0),
             listed_room=offsets([k + 12 * int(k**0.5) + 128 for k in ranks.max(axis=0).tolist()]),
-            rooms=np.stack([spots[depth * i : depth * (i + 1) + 1] for i in range(len(places))]),
+            rooms=np.stack([spots[depth * i : depth * (i + 1) + 1] + SPARE * i for i in range(len(places))]),
         )
 
 

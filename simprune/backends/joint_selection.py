@@ -1,7 +1,7 @@
 """Several exact selections from one list of candidates: the smallest keys of a layer, in the order of places.
 
-A candidate carries its row, column and value. Every rule keeps the candidates that it prunes and the one after them, packed
-vector by vector, and leaves these to the next rule, which prunes as many or less.
+A candidate carries its row, column and value. Every rule packs what it prunes, vector by vector, from what the rule before
+it pruned: it prunes as many or less.
 """
 
 import numpy as np
@@ -29,44 +29,45 @@ def candidates_of(index, near, weights, n_columns, entries):
 
 
 @inner
-def keep_first(entries, size, count, high):
-    """Shrink the first ``size`` entries to the ``count`` smallest keys, ties to the first; return the place of the last.
+def prune_smallest_of(entries, size, k, high, out):
+    """Write rows, columns and values of the k smallest keys to ``out``, ties to the first, and shrink the keys to them.
 
-    ``count`` is 1 to ``size``, and keys are 0 to ``high``.
+    ``entries`` as filled by ``candidates_of``, or (keys, *out) of the call before; the first ``size`` > k of them count, and
+    their keys are 0 to ``high``. Return the value of the next key. ``out`` has room for k and 32 more.
     """
     keys, rows, columns, values = entries
     near = keys[: _whole(size)]
-    bound = ranked(near, count, 0, high)
-    if count_at_most(near, bound) == count:
-        _pack(near, bound, rows)
-        _pack(near, bound, columns)
-        _pack(near, bound, values)
-        _pack(near, bound, keys)
+    bound = ranked(near, k + 1, 0, high)
+    below, place = bound - keys.dtype.type(1), 0
+    ties = k - count_at_most(near, below)
+    if ties == 0:
+        _pack(near, below, rows, out[0])
+        _pack(near, below, columns, out[1])
+        _pack(near, below, values, out[2])
+        while keys[place] != bound:
+            place += 1
+        following = values[place]
+        _pack(near, below, keys, keys)
     else:
-        ties, kept = count - count_at_most(near, bound - keys.dtype.type(1)), 0
+        kept, following = 0, values[0]
         for p in range(size):
             key, is_tie = keys[p], keys[p] == bound
-            keys[kept], rows[kept], columns[kept], values[kept] = key, rows[p], columns[p], values[p]
-            kept += np.int64(key < bound or (is_tie and ties > 0))
+            if is_tie and ties == 0:
+                following = values[p]
+            if key < bound or (is_tie and ties > 0):
+                keys[kept], out[0][kept], out[1][kept], out[2][kept] = key, rows[p], columns[p], values[p]
+                kept += 1
             ties -= np.int64(is_tie)
-    _pad(keys, count)
-    place = count - 1
-    while keys[place] != bound:
-        place -= 1
-    return place
+    _pad(keys, k)
+    return following
 
 
 @inner
-def list_rows(entries, size, left_out, row_start, row, column, value):
-    """Turn the first ``size`` entries but the one in place ``left_out`` into compressed rows, and write the row of each."""
-    _, rows, columns, values = entries
+def start_rows(rows, row_start):
+    """Write where every row starts in a list of entries with these rising rows."""
     clear(row_start)
-    for p in range(left_out):
+    for p in range(rows.size):
         row_start[rows[p] + 1] = p + 1
-        row[p], column[p], value[p] = rows[p], columns[p], values[p]
-    for p in range(left_out, size - 1):
-        row_start[rows[p + 1] + 1] = p + 1
-        row[p], column[p], value[p] = rows[p + 1], columns[p + 1], values[p + 1]
     fill_starts(row_start)
 
 
@@ -83,8 +84,8 @@ def _pad(keys, size):
 
 
 @inner
-def _pack(near, bound, values):
-    """Move the values whose keys are <= bound to the front; what is written lies behind what has been read."""
+def _pack(near, bound, values, out):
+    """Write the values whose keys are <= bound; ``out`` may be ``values``: it is written behind what has been read."""
     count = 0
     for start in range(0, near.size, LANES):
-        count = compress_values(near, start, bound, values, values, count)
+        count = compress_values(near, start, bound, values, out, count)

@@ -11,9 +11,9 @@ from simprune.model.distributions import Rademacher, Uniform
 from simprune.model.pruning import MagnitudePruning, RandomPruning
 from tests.conformance.cases import point, trained_network
 
-candidates_of, keep_first, list_rows = (
+candidates_of, prune_smallest_of, start_rows = (
     kernel(function.py_func)
-    for function in (joint_selection.candidates_of, joint_selection.keep_first, joint_selection.list_rows)
+    for function in (joint_selection.candidates_of, joint_selection.prune_smallest_of, joint_selection.start_rows)
 )
 WIDTHS = (40, 30, 50, 3)
 RULES = (
@@ -79,15 +79,13 @@ def test_the_smallest_are_those_of_a_stable_argsort(dtype, weight, distinct, siz
     candidates_of(index, near, weights, 30, entries)
     order, left = np.argsort(near, kind="stable"), size
     for k in sorted({0, 1, 13, size // 2, size - 1} & set(range(size)), reverse=True):
-        kept, left = keep_first(entries, left, k + 1, near.max()), k + 1
-        places = index[np.sort(order[: k + 1])]
-        assert np.array_equal(rows[:left] * 30 + columns[:left], places)
-        assert np.array_equal(entries[3][:left], -weights[places])
-        assert places[kept] == index[order[k]]
-        row_start, (line, column), value = np.empty(101, np.int64), np.empty((2, size), np.int32), np.empty(size, weight)
-        list_rows(entries, left, kept, row_start, line, column, value)
+        line, column = np.empty((2, size + 32), np.int32)
+        out, row_start = (line, column, np.empty(size + 32, weight)), np.empty(101, np.int64)
+        following = prune_smallest_of(entries, left, k, near.max(), out)
+        assert following == -weights[index[order[k]]]
         pruned = np.sort(index[order[:k]])
+        assert np.array_equal(line[:k] * 30 + column[:k], pruned)
+        assert np.array_equal(out[2][:k], -weights[pruned])
+        start_rows(line[:k], row_start)
         assert np.array_equal(row_start, np.searchsorted(pruned, 30 * np.arange(101)))
-        assert np.array_equal(line[:k], pruned // 30)
-        assert np.array_equal(column[:k], pruned % 30)
-        assert np.array_equal(value[:k], -weights[pruned])
+        entries, left = (entries[0], *out), k
