@@ -6,6 +6,7 @@ from numba.extending import intrinsic
 
 from simprune.backends.assign import clear
 from simprune.backends.compile import inner, kernel, leaf
+from simprune.backends.gaussian_tile import WORDS, gaussian_tile
 from simprune.backends.philox import MAGNITUDE32, fill_block, fill_uniform, fill_words, keys31, keys53
 from simprune.backends.selection import LANES, flag_words, list_words
 from simprune.model.distributions import DISTRIBUTIONS, Gaussian, Laplace, Rademacher, Uniform
@@ -19,7 +20,6 @@ SIGN32 = np.int32(-0x80000000)
 SIGN_SHIFT = np.uint32(31)
 STEP31 = 2.0**-31
 STEP53 = 2.0**-53
-TOP31 = np.int32(0x7FFFFFFF)
 TOP53 = np.int64((1 << 53) - 1)
 
 _gaussian = leaf(Gaussian.magnitude)
@@ -55,53 +55,18 @@ def uniform31(words, scale, weights):
 
 @inner
 def gaussian31(words, scale, weights):
-    """Weights (float32) of N(0, scale^2) by inversion, relative error below 4e-7.
-
-    The central and tail polynomials are those of Giles, "Approximating the erfinv function", GPU Gems 4 (single
-    precision); the logarithm is the single-precision Cephes one. Branch-free, so that the loop is vectorised.
-    """
-    factor = np.float32(np.sqrt(2.0) * scale)
-    f = np.float32
-    for i in range(words.size):
-        word = np.int32(words[i])
-        key = word & MAGNITUDE32
-        m, rest = f(key), f(np.int32(TOP31 - key))
-        v = (rest + f(0.5)) * (f(4294967296.0) - rest) * f(2.0**-62)
-        bits = _bits(v)
-        exponent = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
-        t = _float(np.int32(bits - np.int32(exponent << np.int32(23)))) - f(1)
-        e, z = f(exponent), t * t
-        p = f(7.0376836292e-2) * t + f(-1.1514610310e-1)
-        p = p * t + f(1.1676998740e-1)
-        p = p * t + f(-1.2420140846e-1)
-        p = p * t + f(1.4249322787e-1)
-        p = p * t + f(-1.6668057665e-1)
-        p = p * t + f(2.0000714765e-1)
-        p = p * t + f(-2.4999993993e-1)
-        p = p * t + f(3.3333331174e-1)
-        y = t * z * p + e * f(-2.12194440e-4) - f(0.5) * z
-        w = -(t + y + e * f(0.693359375))
-        x = (m + f(0.5)) * f(STEP31)
-        a = w - f(2.5)
-        p = f(2.81022636e-08) * a + f(3.43273939e-07)
-        p = p * a + f(-3.5233877e-06)
-        p = p * a + f(-4.39150654e-06)
-        p = p * a + f(0.00021858087)
-        p = p * a + f(-0.00125372503)
-        p = p * a + f(-0.00417768164)
-        p = p * a + f(0.246640727)
-        p = p * a + f(1.50140941)
-        b = np.sqrt(w) - f(3)
-        r = f(-0.000200214257) * b + f(0.000100950558)
-        r = r * b + f(0.00134934322)
-        r = r * b + f(-0.00367342844)
-        r = r * b + f(0.00573950773)
-        r = r * b + f(-0.0076224613)
-        r = r * b + f(0.00943887047)
-        r = r * b + f(1.00167406)
-        r = r * b + f(2.83297682)
-        magnitude = (p if w < f(5) else r) * x * factor
-        weights[i] = _float(_bits(magnitude) | (word & SIGN32))
+    """Weights (float32) of N(0, scale^2) by inversion, relative error below 4e-7 (``gaussian_tile``)."""
+    factor, whole = np.float32(np.sqrt(2.0) * scale), words.size - words.size % WORDS
+    for start in range(0, whole, WORDS):
+        gaussian_tile(words, start, factor, weights)
+    if whole < words.size:
+        last, own = np.empty(WORDS, np.uint32), np.empty(WORDS, np.float32)
+        clear(last)
+        for i in range(whole, words.size):
+            last[i - whole] = words[i]
+        gaussian_tile(last, 0, factor, own)
+        for i in range(whole, words.size):
+            weights[i] = own[i - whole]
 
 
 @inner
