@@ -11,7 +11,7 @@ from simprune.backends import batch, batch_pruning
 from simprune.backends.base import HostColumns, Trials
 from simprune.backends.cpu_pruned import TOP_KEY, CpuPruned, JointEntries, JointPlan, Layout, joint_plan, offsets, plan_of
 from simprune.backends.filters import row_energies, row_entries, smallest_rows
-from simprune.backends.sampling import SPARE
+from simprune.backends.sampling import SPARE, UNIFORM
 from simprune.design.point import Point
 from simprune.model.pruning import AbstractPruningRule
 from simprune.trained.network import TrainedNetwork
@@ -74,6 +74,12 @@ class CpuBatch(HostColumns):
         assert self._layout.law is not None
         return self._layout.law
 
+    @property
+    def _drawn(self) -> tuple[int | None, Array]:
+        """The law as kernels take it that draw and prune in one pass: None stands for the uniform one."""
+        code, scales = self._law
+        return (None if code == UNIFORM else code), scales
+
     @cached_property
     def _turned(self) -> Array:
         out = np.empty_like(self.weights)
@@ -120,7 +126,7 @@ class CpuBatch(HostColumns):
             return None
         weights, pruned = self._flat(self._dtype), self._room_for(counts)
         found = (pruned.entries, pruned.n_pruned, pruned.threshold)
-        batch_pruning.sample_and_prune32(self._address, *self._law, self._shape, weights, ranks, brackets, *found)
+        batch_pruning.sample_and_prune32(self._address, *self._drawn, self._shape, weights, ranks, brackets, *found)
         self._weights = weights
         return pruned if (pruned.n_pruned >= 0).all() else None
 
@@ -156,7 +162,7 @@ class CpuBatch(HostColumns):
         listed = (plan.listed_room, index, near, np.empty((n, depth), np.int64))
         if self._may_fuse and not (is_random or keep):
             self._weights = self._flat(self._dtype)
-            batch_pruning.sample_and_list32(self._address, *self._law, self._shape, self._weights, plan.highs, listed)
+            batch_pruning.sample_and_list32(self._address, *self._drawn, self._shape, self._weights, plan.highs, listed)
         else:
             batch_pruning.list_candidates(self._shape, self._mask_keys if is_random else self._keys, plan.highs, listed)
         total = int(plan.rooms[-1, -1]) + SPARE

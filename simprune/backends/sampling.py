@@ -132,6 +132,7 @@ SPARE = 2 * LANES
 def sample_listed32(k0, k1, stream, trial, law, scale, weights, high, listed):
     """Fill one layer's weights and list the keys <= high with their places, all in one pass; return their number.
 
+    ``law`` None means uniform: then nothing of the other laws is compiled.
     ``listed`` = (places (int32), keys (int32)), both with room for all weights and SPARE more.
     """
     places, near = listed
@@ -139,7 +140,7 @@ def sample_listed32(k0, k1, stream, trial, law, scale, weights, high, listed):
     step, count = np.float32(scale * STEP31), 0
     for start in range(0, weights.size, BLOCK):
         size, block = min(BLOCK, weights.size - start), start // BLOCK
-        if law == UNIFORM:
+        if law is None:
             own = weights[start : start + BLOCK] if size == BLOCK else spare
             fill_uniform(block, k0, k1, stream, trial, words, step, high, own, flags)
             if size < BLOCK:
