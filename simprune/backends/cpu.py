@@ -11,6 +11,7 @@ from simprune.backends.base import AbstractBackend, Trial, Trials, bias_norm_bou
 from simprune.backends.conv_cpu import ConvOps, conv_batch_size, rebuild_conv
 from simprune.backends.cpu_batch import Array, CpuBatch
 from simprune.backends.cpu_pruned import CpuPruned, JointEntries, Layout
+from simprune.backends.helper import HELPER
 from simprune.backends.memory import keep_freed_memory
 from simprune.backends.sampling import sphere_inputs
 from simprune.backends.tiles import PAIRED
@@ -117,6 +118,7 @@ class CpuOps(CpuBatch):
         """Return gap and gradient at x in one pass."""
         norms, gradient = np.empty((self.n_trials, x.shape[2]), self._dtype), np.empty_like(x)
         args = (self._shape, self.weights, self._turned, self._bias, pruned.entries, pruned.turned, self._activation)
+        HELPER.wait("gap_and_gradient")
         batch.gap_and_gradient_all(*args, x, norms, gradient)
         return norms, gradient
 
@@ -144,6 +146,7 @@ class CpuOps(CpuBatch):
 
     def _norms(self, pruned: CpuPruned, kind: int) -> npt.NDArray[np.float64]:
         norms = np.empty((self.n_trials, self.network.depth))
+        HELPER.wait("layer_norms")
         certificates.layer_norms(self._shape, self.weights, pruned.entries, kind, norms)
         return norms
 
@@ -192,6 +195,7 @@ class CpuBackend(AbstractBackend):
         keep_freed_memory()
         if point.network.chain is not None:
             return ConvOps(point, trials, trained)
+        HELPER.start(point)
         return CpuOps(point, trials, trained)
 
     def batch_size(self, point: Point) -> int:

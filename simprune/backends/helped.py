@@ -1,0 +1,60 @@
+"""What the second process runs (``helper``): operations of the CPU backend on a network of one weight, to compile them."""
+
+import fcntl
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from simprune.backends.compile import CACHE
+from simprune.backends.cpu import CpuOps
+from simprune.backends.cpu_pruned import CpuPruned
+from simprune.design.point import Point
+from simprune.gap.ascent import Ascent
+from simprune.model.activations import ReLU, Tanh
+from simprune.model.distributions import Uniform
+from simprune.model.network import NetworkSpec, SampledTarget
+from simprune.model.pruning import MagnitudePruning
+
+ACTIVATIONS = {"piecewise": ReLU(), "smooth": Tanh()}
+
+
+class BlankOps(CpuOps):
+    """Operations on one trial whose one weight is 0 and stays: no other kernel runs for them."""
+
+    def __init__(self, precision: str, kind: str) -> None:
+        network = NetworkSpec(widths=(1, 1), activation=ACTIVATIONS[kind], target=SampledTarget(distribution=Uniform()))
+        rule = MagnitudePruning(pruned_fraction=0.0)
+        point = Point(network=network, rule=rule, estimators=(Ascent(),), seed=0, precision=precision)
+        super().__init__(point, np.zeros(1, dtype=np.int64), None)
+        self._weights = np.zeros((1, 1), self._dtype)
+        vars(self)["_turned"] = np.zeros((1, 1), self._dtype)
+
+    def blank(self) -> CpuPruned:
+        """Return entries of nothing, and of nothing transposed."""
+        pruned = self._room_for([0])
+        pruned.starts[:] = 0
+        vars(pruned)["turned"] = tuple(part.copy() for part in pruned.entries)
+        return pruned
+
+    def run(self, name: str) -> Any:
+        """Run the operation."""
+        if name == "layer_norms":
+            return self.layer_norms(self.blank())
+        return self.gap_and_gradient(np.zeros((1, 1, 8), self._dtype), self.blank())
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compile the operations for a precision and a kind of activation; print the name of each once it is on disk."""
+    with open(CACHE / "helper.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        precision, kind, *names = arguments
+        ops = BlankOps(precision, kind)
+        for name in names:
+            ops.run(name)
+            sys.stdout.write(f"{name}\n")
+            sys.stdout.flush()
