@@ -32,6 +32,10 @@ def seconds_of(command, **options):
     return time.perf_counter() - started
 
 
+def _told_by(command, **options):
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout)
+
+
 def start_up():
     head("Start-up, wall clock")
     program = [sys.executable, "-m", "simprune.cli"]
@@ -41,9 +45,11 @@ def start_up():
         "from simprune import load_design\n"
         "from simprune.backends.cpu import CpuBackend\n"
         "from simprune.design.block import Block\n"
-        "import sys\n"
+        "import sys, time\n"
+        "started = time.perf_counter()\n"
         "points = load_design(sys.argv[1]).points()\n"
         "CpuBackend().run(Block(points=points, first=0, stop=1))\n"
+        "print(time.perf_counter() - started)\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         design = Path(folder) / "design.toml"
@@ -51,13 +57,13 @@ def start_up():
         environment = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": folder, "HOME": folder}
         command = [sys.executable, "-c", code, str(design)]
         cold = seconds_of(command, env=environment)
-        warm = statistics.median(seconds_of(command, env=environment) for _ in range(5))
+        warm = statistics.median(_told_by(command, env=environment) for _ in range(5))
         design.write_text(DESIGN.format(trials=20, steps=3))
         again = [*program, "run", str(design), "-o", f"{folder}/results"]
         seconds_of(again)
         nothing = statistics.median(seconds_of(again) for _ in range(5))
-    row("first trial of a process, kernels compiled", f"{cold:.1f} s", "<= 20 s", met=cold <= 20)
-    row("first trial of a process, kernels cached (imports too)", f"{warm:.2f} s", "<= 1 s after imports", met=None)
+    row("first trial of a process, kernels compiled, with imports", f"{cold:.1f} s", "<= 20 s", met=cold <= 20)
+    row("first trial of a process, kernels cached, after imports", f"{warm:.2f} s", "<= 1 s", met=warm <= 1)
     row("run with nothing to do", f"{nothing:.2f} s", "< 2 s", met=nothing < 2)
 
 
