@@ -1,7 +1,9 @@
 """What the second process runs (``helper``): operations of the CPU backend on a network of one weight, to compile them."""
 
 import fcntl
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,16 +47,30 @@ class BlankOps(CpuOps):
         return self.gap_and_gradient(np.zeros((1, 1, 8), self._dtype), self.blank())
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Compile the operations for a precision and a kind of activation; print the name of each once it is on disk."""
+def compile_operations(precision: str, kind: str, names: Sequence[str]) -> None:
+    """Compile the operations for a precision and a kind of activation; print the name of each once it is on disk.
+
+    Nothing is done while another process does the same for this cache.
+    """
     with open(CACHE / "helper.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return
-        precision, kind, *names = arguments
         ops = BlankOps(precision, kind)
         for name in names:
             ops.run(name)
             sys.stdout.write(f"{name}\n")
             sys.stdout.flush()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compile what ``arguments`` say, and end where the first process ends: its end closes this one's standard input."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    precision, kind, *names = arguments
+    compile_operations(precision, kind, names)
+
+
+def _end_with_input() -> None:
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(0)

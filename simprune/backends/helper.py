@@ -46,9 +46,9 @@ class Helper:
 
     def begin(self, command: list[str], names: list[str]) -> None:
         """Run ``command``, which prints each of ``names`` on a line of its own once it is done."""
-        null = subprocess.DEVNULL
+        pipe, null = subprocess.PIPE, subprocess.DEVNULL
         try:
-            self.process = subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null, bufsize=0)
+            self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, bufsize=0)
         except OSError:
             return
         self._expected = set(names)

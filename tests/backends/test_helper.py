@@ -8,6 +8,7 @@ import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
 
 from simprune.backends import batch, certificates, helped, helper
@@ -18,6 +19,7 @@ from simprune.gap.sampled import Sampled
 from simprune.model.activations import ReLU, Tanh
 from simprune.model.pruning import MagnitudePruning, RandomPruning
 from tests.conformance.cases import columns, point, trained_network
+from tests.schedulers.waiting import wait_until
 
 SAYS_ONE = [sys.executable, "-c", "print('first', flush=True)"]
 NAMES = ["first", "second"]
@@ -50,6 +52,29 @@ def test_a_first_run_finds_the_large_kernels_compiled_and_gives_the_same_bits(tm
     assert (told["compiled"], told["loaded"], told["ended"]) == (0, 2, True)
     table = columns(CpuBackend(), point((6, 9, 4)), stop=2)[0]
     assert told["columns"] == {name: column.tobytes().hex() for name, column in table.items()}
+
+
+KILLED = """
+import time
+from simprune.backends.helper import HELPER
+from tests.conformance.cases import point
+
+HELPER.start(point((6, 9, 4)))
+print(HELPER.process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+def test_it_ends_with_the_process_that_started_it(tmp_path):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", KILLED], env=environment, stdout=subprocess.PIPE) as first:
+        second = psutil.Process(int(first.stdout.readline()))
+        assert wait_until(lambda: list(tmp_path.rglob("helper.lock")), 60)
+        first.kill()
+        assert wait_until(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE, 60)
+    assert not list(tmp_path.rglob("*.nbc"))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -104,9 +129,9 @@ def test_a_process_that_hangs_is_given_up(monkeypatch):
 def test_one_process_at_a_time_for_one_cache(capfd):
     with open(CACHE / "helper.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        helped.main(["float32", "piecewise", "gap_and_gradient"])
+        helped.compile_operations("float32", "piecewise", ["gap_and_gradient"])
     assert capfd.readouterr().out == ""
-    helped.main(["float32", "piecewise", "gap_and_gradient", "layer_norms"])
+    helped.compile_operations("float32", "piecewise", ["gap_and_gradient", "layer_norms"])
     assert capfd.readouterr().out == "gap_and_gradient\nlayer_norms\n"
 
 
