@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from bench_clock import head, row
+from bench_clock import PEAK, head, row
 from scipy import special
 
 from simprune.design.design import Design
@@ -29,8 +29,6 @@ ROWS = 100_000_000
 LEVELS = tuple(np.linspace(0.001, 0.999, 20).tolist())
 SPREAD = 0.2
 STEP = 1 << 20
-PEAK = 'peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024'
-"""Not ru_maxrss, which a process inherits from the one that started it."""
 
 STREAMED = f"""
 import json, sys, time

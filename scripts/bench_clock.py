@@ -1,8 +1,14 @@
-"""Interleaved timing: A B C A B C ..., medians of times and of ratios, on the processor-time clock of one thread."""
+"""Interleaved timing: A B C A B C ..., medians of times and of ratios, on the processor-time clock of one thread.
+
+And how a process finds its peak memory.
+"""
 
 import statistics
 import time
 from collections.abc import Callable
+
+PEAK = 'peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024'
+"""A statement for programs: MiB. Not ru_maxrss, which a process inherits from the one that started it."""
 
 
 def interleaved(tasks: dict[str, Callable[[], object]], *, rounds: int = 9, budget: float = 20.0) -> dict[str, list[float]]:

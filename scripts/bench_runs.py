@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench_clock import head, row
+from bench_clock import PEAK, head, row
 
 DESIGN = """
 name = "bench"
@@ -110,11 +110,12 @@ def scheduling():
     row("two workers against one", f"{speed:.2f} x", ">= 1.85 x", met=speed >= 1.85)
 
 
-PEAK = """
-import resource, sys
+RUN_ALONE = f"""
+import sys
 import simprune
 simprune.run(sys.argv[1], sys.argv[2], scheduler="serial")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+{PEAK}
+print(peak)
 """
 
 
@@ -125,7 +126,7 @@ def memory():
         for trials in (2000, 20000, 60000):
             design = Path(folder) / f"{trials}.toml"
             design.write_text(DESIGN.format(trials=trials, steps=0))
-            command = [sys.executable, "-c", PEAK, str(design), f"{folder}/{trials}"]
+            command = [sys.executable, "-c", RUN_ALONE, str(design), f"{folder}/{trials}"]
             peaks[trials] = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
     value = ", ".join(f"{trials}: {peak:.0f}" for trials, peak in peaks.items())
     growth = max(peaks.values()) - min(peaks.values())
