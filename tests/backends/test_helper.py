@@ -77,8 +77,15 @@ def test_it_ends_with_the_process_that_started_it(tmp_path):
     assert not list(tmp_path.rglob("*.nbc"))
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize(("kind", "activation"), [("piecewise", ReLU()), ("smooth", Tanh())])
+@pytest.mark.parametrize(
+    ("precision", "kind", "activation"),
+    [
+        ("float32", "piecewise", ReLU()),
+        pytest.param("float64", "piecewise", ReLU(), marks=pytest.mark.slow),
+        pytest.param("float32", "smooth", Tanh(), marks=pytest.mark.slow),
+        pytest.param("float64", "smooth", Tanh(), marks=pytest.mark.slow),
+    ],
+)
 def test_it_compiles_what_trials_call(precision, kind, activation):
     kernels = (batch.gap_and_gradient_all, certificates.layer_norms)
     widths = (3, 4, 2)
