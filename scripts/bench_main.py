@@ -5,6 +5,7 @@ import sys
 import bench_analysis
 import bench_certificates
 import bench_conv
+import bench_conv_trials
 import bench_cuda
 import bench_exact
 import bench_kernels
@@ -28,6 +29,7 @@ SECTIONS = {
     "exact": bench_exact.exact,
     "bounds": bench_certificates.bounds,
     "conv": bench_conv.convolutions,
+    "cnn": bench_conv_trials.conv_trials,
     "cuda": bench_cuda.cuda,
     "start": bench_runs.start_up,
     "dask": bench_runs.scheduling,

@@ -7,7 +7,14 @@ Ties go to the first place.
 
 import numpy as np
 
+from simprune.backends.assign import clear
 from simprune.backends.compile import inner, kernel
+from simprune.backends.conv_pool_tiles import max_tile, moved_tile, pull_pair_tile, pull_tile
+
+_max16, _max8 = max_tile(16), max_tile(8)
+_moved16, _moved8 = moved_tile(16), moved_tile(8)
+_pull16, _pull8 = pull_tile(16), pull_tile(8)
+_pair16, _pair8 = pull_pair_tile(16), pull_pair_tile(8)
 
 
 @inner
@@ -45,18 +52,37 @@ def largest_moved(h, dh, place, first, width, kh, kw, column):
     return best, value
 
 
+@inner
+def _windows(window, n):
+    """Return where the windows begin in a flat image of n columns, and where a window's rows lie from there."""
+    channels, h, w, kh, kw, sh, sw, oh, ow, _ = window
+    corners, table = np.empty(channels * oh * ow, np.int64), np.empty(kh * kw, np.int64)
+    for place in range(corners.size):
+        channel, y, x = place // (oh * ow), place // ow % oh, place % ow
+        corners[place] = ((channel * h + y * sh) * w + x * sw) * n
+    for k in range(table.size):
+        table[k] = (k // kw * w + k % kw) * n
+    return corners, table
+
+
 @kernel
 def pool(window, x, out):
     """Pool every trial's image."""
+    n = x.shape[2]
+    corners, table = _windows(window, n)
     for t in range(x.shape[0]):
+        if window[9]:
+            image, pooled = x[t].reshape(-1), out[t].reshape(-1)
+            for place in range(corners.size):
+                for j in range(0, n - 15, 16):
+                    _max16(image, corners[place] + j, table, place * n + j, pooled)
+                if n % 16:
+                    _max8(image, corners[place] + n - 8, table, place * n + n - 8, pooled)
+            continue
         for place in range(out.shape[1]):
             first, width, kh, kw = first_rows(window, place)
-            if window[9]:
-                for j in range(x.shape[2]):
-                    out[t, place, j] = x[t, largest(x[t], first, width, kh, kw, j), j]
-                continue
             total = out[t, place]
-            total[:] = 0
+            clear(total)
             for a in range(kh):
                 for b in range(kw):
                     row = x[t, first + a * width + b]
@@ -70,26 +96,36 @@ def pool(window, x, out):
 @kernel
 def pool_difference(window, h, dh, out):
     """Deviation of the pooled values of maxima (averages are linear: ``pool``)."""
+    n = h.shape[2]
+    corners, table = _windows(window, n)
     for t in range(h.shape[0]):
-        for place in range(out.shape[1]):
-            first, width, kh, kw = first_rows(window, place)
-            for j in range(h.shape[2]):
-                m = largest(h[t], first, width, kh, kw, j)
-                out[t, place, j] = largest_moved(h[t], dh[t], m, first, width, kh, kw, j)[1]
+        image, moved, pooled = h[t].reshape(-1), dh[t].reshape(-1), out[t].reshape(-1)
+        for place in range(corners.size):
+            for j in range(0, n - 15, 16):
+                _moved16(image, moved, corners[place] + j, table, place * n + j, pooled)
+            if n % 16:
+                j = n - 8
+                _moved8(image, moved, corners[place] + j, table, place * n + j, pooled)
 
 
 @kernel
 def pull_pool(window, h, p, out):
     """Adjoint of pooling at h."""
-    share = p.dtype.type(1.0 / (window[3] * window[4]))
+    n, share = p.shape[2], p.dtype.type(1.0 / (window[3] * window[4]))
+    corners, table = _windows(window, n)
     for t in range(p.shape[0]):
-        out[t] = 0
+        clear(out[t])
+        if window[9]:
+            image, pooled, pulled = h[t].reshape(-1), p[t].reshape(-1), out[t].reshape(-1)
+            for place in range(corners.size):
+                for j in range(0, n - 15, 16):
+                    _pull16(image, pulled, corners[place] + j, table, place * n + j, pooled)
+                if n % 16:
+                    j = n - 8
+                    _pull8(image, pulled, corners[place] + j, table, place * n + j, pooled)
+            continue
         for place in range(p.shape[1]):
             first, width, kh, kw = first_rows(window, place)
-            if window[9]:
-                for j in range(p.shape[2]):
-                    out[t, largest(h[t], first, width, kh, kw, j), j] += p[t, place, j]
-                continue
             for a in range(kh):
                 for b in range(kw):
                     row = out[t, first + a * width + b]
@@ -100,17 +136,19 @@ def pull_pool(window, h, p, out):
 @kernel
 def pull_pool_pair(window, h, dh, p, e, p_out, e_out):
     """Adjoints of maxima of the pruned network (p) and of the difference (e)."""
+    n = h.shape[2]
+    corners, table = _windows(window, n)
     for t in range(p.shape[0]):
-        p_out[t], e_out[t] = 0, 0
-        for place in range(p.shape[1]):
-            first, width, kh, kw = first_rows(window, place)
-            for j in range(p.shape[2]):
-                m = largest(h[t], first, width, kh, kw, j)
-                moved = largest_moved(h[t], dh[t], m, first, width, kh, kw, j)[0]
-                p_out[t, moved, j] += p[t, place, j]
-                e_out[t, m, j] += e[t, place, j] - p[t, place, j] if m != moved else e[t, place, j]
-                if m != moved:
-                    e_out[t, moved, j] += p[t, place, j]
+        clear(p_out[t])
+        clear(e_out[t])
+        images = (h[t].reshape(-1), dh[t].reshape(-1), p_out[t].reshape(-1), e_out[t].reshape(-1))
+        own, other = p[t].reshape(-1), e[t].reshape(-1)
+        for place in range(corners.size):
+            for j in range(0, n - 15, 16):
+                _pair16(*images, corners[place] + j, table, place * n + j, own, other)
+            if n % 16:
+                j = n - 8
+                _pair8(*images, corners[place] + j, table, place * n + j, own, other)
 
 
 @inner
