@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from simprune.backends.certificates import DELTA, EPSILON, TARGET
 from simprune.backends.conv_plan import Geometry, LayerPlan
-from simprune.backends.largest_norm import largest_norm
+from simprune.backends.largest_norm import fill_symbols, largest_norm
 
 GRID = 12
 COSINE = 0.9914448613738103
@@ -103,16 +103,12 @@ def _frequencies(kernel: Doubles, sizes: tuple[int, int] | None) -> float:
     grid = sizes or (GRID * (taps[0] - 1) or 1, GRID * (taps[1] - 1) or 1)
     phases = _phases(grid, (taps[0], taps[1]))
     n_out, n_in = kernel.shape[:2]
-    real, imaginary = (np.zeros((len(phases), n_out, n_in)) for _ in range(2))
-    for tap, (cosine, sine) in enumerate(phases.transpose(1, 2, 0)):
-        part = kernel[:, :, tap // taps[1], tap % taps[1]]
-        real += cosine[:, None, None] * part
-        imaginary += sine[:, None, None] * part
-    whole = np.concatenate([np.concatenate([real, -imaginary], axis=2), np.concatenate([imaginary, real], axis=2)], axis=1)
+    symbols = np.empty((len(phases), 2 * n_out, 2 * n_in))
+    fill_symbols(np.ascontiguousarray(kernel.reshape(n_out, n_in, -1).transpose(2, 0, 1)), phases, symbols)
     size = np.abs(kernel).reshape(n_out, n_in, -1)
     total = np.cumsum(size, axis=2)[:, :, -1].ravel() ** 2
     rounding = 2.0 * (size.shape[2] + 12.0) * EPSILON * math.sqrt(float(np.cumsum(total)[-1]))
-    found = float(largest_norm(whole)) + rounding
+    found = float(largest_norm(symbols)) + rounding
     if sizes is None:
         for axis in range(2):
             found = found / COSINE if taps[axis] > 1 else found

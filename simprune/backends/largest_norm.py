@@ -1,7 +1,8 @@
-"""The largest spectral norm of many matrices, certified."""
+"""The largest spectral norm of many matrices, certified, and the symbols of convolutions as such matrices."""
 
 import numpy as np
 
+from simprune.backends.assign import clear
 from simprune.backends.certificates import EPSILON, cholesky_succeeds, gram, norm_upper
 from simprune.backends.compile import inner, kernel
 
@@ -32,3 +33,27 @@ def largest_norm(matrices):
         if upper == 0.0 or not _proved(matrices[i], upper):
             upper = max(upper, norm_upper(matrices[i]))
     return upper * (1.0 + 4.0 * EPSILON)
+
+
+@kernel
+def fill_symbols(taps, phases, out):
+    """Write sums over taps exp(i angle) K_tap for all angles, as ``out`` ``[n, 2 rows, 2 columns]`` = [[A, -B], [B, A]].
+
+    ``taps`` ``[n_taps, rows, columns]``, ``phases`` ``[n, n_taps, 2]``: cos and sin of the angles. Sums run in order.
+    """
+    n_taps, n_rows, n_columns = taps.shape
+    real, imaginary = np.empty(n_rows * n_columns), np.empty(n_rows * n_columns)
+    for f in range(phases.shape[0]):
+        clear(real)
+        clear(imaginary)
+        for tap in range(n_taps):
+            cosine, sine, part = phases[f, tap, 0], phases[f, tap, 1], taps[tap].reshape(-1)
+            for i in range(part.size):
+                real[i] += cosine * part[i]
+                imaginary[i] += sine * part[i]
+        for row in range(n_rows):
+            upper, lower = out[f, row], out[f, n_rows + row]
+            for column in range(n_columns):
+                a, b = real[row * n_columns + column], imaginary[row * n_columns + column]
+                upper[column], upper[n_columns + column] = a, -b
+                lower[column], lower[n_columns + column] = b, a

@@ -9,6 +9,7 @@ from simprune.backends.certificates import DELTA, KEPT, TARGET
 from simprune.backends.conv_certificates import _frequencies, _phases, _root, conv_norms
 from simprune.backends.conv_passes import correlate_all, fold_all
 from simprune.backends.conv_plan import layer_plan
+from simprune.backends.largest_norm import fill_symbols
 from simprune.model.chain import Chain
 from simprune.model.errors import InputError
 from simprune.model.layers import Conv2d
@@ -112,3 +113,14 @@ def test_roots_of_unity_are_accurate():
         angles = 2.0 * np.pi * np.arange(order) / order
         found = np.array([_root(number, order) for number in range(order)])
         np.testing.assert_allclose(found, np.stack([np.cos(angles), np.sin(angles)], axis=1), atol=2e-15)
+
+
+def test_symbols_are_sums_of_taps_times_phases():
+    taps = np.random.default_rng(5).normal(size=(6, 4, 3))
+    phases = _phases((5, 8), (2, 3))
+    found = np.empty((len(phases), 8, 6))
+    fill_symbols(taps, phases, found)
+    wanted = np.tensordot(phases[:, :, 0] + 1j * phases[:, :, 1], taps, axes=1)
+    np.testing.assert_allclose(found[:, :4, :3] + 1j * found[:, 4:, :3], wanted, atol=1e-14)
+    np.testing.assert_array_equal(found[:, :4, :3], found[:, 4:, 3:])
+    np.testing.assert_array_equal(found[:, 4:, :3], -found[:, :4, 3:])
