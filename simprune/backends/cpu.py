@@ -82,6 +82,7 @@ class CpuOps(CpuBatch):
         """Return the gradient of ||F(x)||."""
         self._run(passed)
         out = np.empty_like(passed.x)
+        HELPER.wait("output_gradient")
         batch.output_gradient_all(self._shape, self._turned, self._activation, passed.z, passed.norms, out)
         return out
 
@@ -125,6 +126,7 @@ class CpuOps(CpuBatch):
     def step(self, x: Array, gradient: Array, length: Array) -> Array:
         """Return the projected step."""
         out = np.empty_like(x)
+        HELPER.wait("step")
         batch.move_all(x, gradient, length, out)
         return out
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from simprune.backends.compile import CACHE
-from simprune.backends.cpu import CpuOps
+from simprune.backends.cpu import CpuOps, Passed
 from simprune.backends.cpu_pruned import CpuPruned
 from simprune.design.point import Point
 from simprune.gap.ascent import Ascent
@@ -42,9 +42,14 @@ class BlankOps(CpuOps):
 
     def run(self, name: str) -> Any:
         """Run the operation."""
-        if name == "layer_norms":
-            return self.layer_norms(self.blank())
-        return self.gap_and_gradient(np.zeros((1, 1, 8), self._dtype), self.blank())
+        x, norms = np.zeros((1, 1, 8), self._dtype), np.zeros((1, 8), self._dtype)
+        if name == "output_gradient":
+            return self.output_gradient(Passed(x=x, z=x.copy(), h=x.copy(), norms=norms, has_run=True))
+        if name == "step":
+            return self.step(x, x.copy(), norms)
+        if name == "gap_and_gradient":
+            return self.gap_and_gradient(x, self.blank())
+        return self.layer_norms(self.blank())
 
 
 def compile_operations(precision: str, kind: str, names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""A second process that compiles the largest kernels while this one compiles the others: a first run starts sooner.
+"""A second process that compiles half of the kernels while this one compiles the others: a first run starts sooner.
 
 ``Helper`` is this process's side. Operations wait for the kernel that they call (``HELPER.wait``), find it in the cache on
 disk, and compile it themselves where the second process failed; no number depends on any of this.
@@ -15,8 +15,8 @@ from select import POLLIN, poll
 from simprune.backends.compile import is_warm
 from simprune.design.point import Point
 
-# What the estimators call that is large, and depends on nothing that other kernels compile.
-LARGE = {"ascent": "gap_and_gradient", "spectral": "layer_norms"}
+# What the estimators call late enough, in its order: half of all compilation, and little of it is part of other kernels.
+LARGE = {"ascent": ("output_gradient", "step", "gap_and_gradient"), "spectral": ("layer_norms",)}
 PATIENCE = 60.0
 PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from simprune.backends.helped import main; main(sys.argv[2:])"
@@ -37,7 +37,7 @@ class Helper:
         if self._asked:
             return
         with self._lock:
-            names = [LARGE[estimator.name] for estimator in point.estimators if estimator.name in LARGE]
+            names = [name for estimator in point.estimators for name in LARGE.get(estimator.name, ())]
             if not self._asked and names and sys.executable and len(os.sched_getaffinity(0)) > 1 and not is_warm():
                 kind = "smooth" if 0.0 < point.network.activation.curvature < float("inf") else "piecewise"
                 command = [sys.executable, "-c", PROGRAM, json.dumps(sys.path), point.precision, kind, *names]

@@ -32,7 +32,8 @@ from simprune.backends.helper import HELPER
 from tests.conformance.cases import columns, point
 
 table = columns(CpuBackend(), point((6, 9, 4)), stop=2)[0]
-stats = [kernel.stats for kernel in (batch.gap_and_gradient_all, certificates.layer_norms)]
+kernels = (batch.output_gradient_all, batch.move_all, batch.gap_and_gradient_all, certificates.layer_norms)
+stats = [kernel.stats for kernel in kernels]
 print(json.dumps({
     "compiled": sum(sum(s.cache_misses.values()) for s in stats),
     "loaded": sum(sum(s.cache_hits.values()) for s in stats),
@@ -49,7 +50,7 @@ def test_a_first_run_finds_the_large_kernels_compiled_and_gives_the_same_bits(tm
     ran = subprocess.run([sys.executable, "-c", JOB], env=environment, capture_output=True, text=True, check=True)
     told = json.loads(ran.stdout)
     assert ran.stderr == ""
-    assert (told["compiled"], told["loaded"], told["ended"]) == (0, 2, True)
+    assert (told["compiled"], told["loaded"], told["ended"]) == (0, 4, True)
     table = columns(CpuBackend(), point((6, 9, 4)), stop=2)[0]
     assert told["columns"] == {name: column.tobytes().hex() for name, column in table.items()}
 
@@ -87,7 +88,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path):
     ],
 )
 def test_it_compiles_what_trials_call(precision, kind, activation):
-    kernels = (batch.gap_and_gradient_all, certificates.layer_norms)
+    kernels = (batch.output_gradient_all, batch.move_all, batch.gap_and_gradient_all, certificates.layer_norms)
     widths = (3, 4, 2)
     options = {"activation": activation, "precision": precision}
     columns(CpuBackend(), point(widths, **options), stop=1)
@@ -97,6 +98,8 @@ def test_it_compiles_what_trials_call(precision, kind, activation):
     columns(CpuBackend(), point(widths, rule=RandomPruning(alpha=0.3), trained=trained, **options), stop=1, trained=trained)
     before = [kernel.signatures.copy() for kernel in kernels]
     ops = helped.BlankOps(precision, kind)
+    ops.run("output_gradient")
+    ops.run("step")
     norms, gradient = ops.run("gap_and_gradient")
     assert not norms.any()
     assert np.isfinite(gradient).all()
@@ -145,7 +148,7 @@ def test_one_process_at_a_time_for_one_cache(capfd):
 @pytest.mark.parametrize(
     ("cold", "processors", "estimators", "expected"),
     [
-        (True, {0, 1}, None, ["gap_and_gradient", "layer_norms"]),
+        (True, {0, 1}, None, ["output_gradient", "step", "gap_and_gradient", "layer_norms"]),
         (False, {0, 1}, None, None),
         (True, {0}, None, None),
         (True, {0, 1}, (Sampled(samples=2),), None),
