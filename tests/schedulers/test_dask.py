@@ -132,7 +132,7 @@ def tell_environment(block):
 @pytest.mark.fault("X2")
 def test_everything_listens_on_loopback_only(two_workers):
     assert run(design(trials=1), backend=HashBackend(), scheduler=two_workers, store=MemoryStore()).complete
-    assert wait_until(lambda: len(workers_of(os.getpid())) == 2, 60)
+    assert wait_until(lambda: len(workers_of(os.getpid())) == 2, 20)
     processes = [psutil.Process(), *workers_of(os.getpid())]
     listening = [c.laddr for p in processes for c in p.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN]
     assert {address.ip for address in listening} == {"127.0.0.1"}
@@ -226,13 +226,13 @@ def test_a_script_needs_no_main_guard_and_leaves_nothing_behind(tmp_path):
 @pytest.mark.fault("D2")
 def test_workers_end_with_a_killed_driver(tmp_path):
     process = start(tmp_path, hang=0)
-    assert wait_until(lambda: len(workers_of(process.pid)) == 2, 60)
+    assert wait_until(lambda: len(workers_of(process.pid)) == 2, 20)
     time.sleep(1.0)
     workers = workers_of(process.pid)
     process.kill()
     process.wait()
     process.stdout.close()
-    assert wait_until(lambda: not any(w.is_running() and w.status() != psutil.STATUS_ZOMBIE for w in workers), 30)
+    assert wait_until(lambda: not any(w.is_running() and w.status() != psutil.STATUS_ZOMBIE for w in workers), 5)
 
 
 @pytest.mark.slow
