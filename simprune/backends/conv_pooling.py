@@ -55,13 +55,12 @@ def largest_moved(h, dh, place, first, width, kh, kw, column):
 @inner
 def _windows(window, n):
     """Return where the windows begin in a flat image of n columns, and where a window's rows lie from there."""
-    channels, h, w, kh, kw, sh, sw, oh, ow, _ = window
-    corners, table = np.empty(channels * oh * ow, np.int64), np.empty(kh * kw, np.int64)
+    _, width, kh, kw = first_rows(window, 0)
+    corners, table = np.empty(window[0] * window[7] * window[8], np.int64), np.empty(kh * kw, np.int64)
     for place in range(corners.size):
-        channel, y, x = place // (oh * ow), place // ow % oh, place % ow
-        corners[place] = ((channel * h + y * sh) * w + x * sw) * n
+        corners[place] = first_rows(window, place)[0] * n
     for k in range(table.size):
-        table[k] = (k // kw * w + k % kw) * n
+        table[k] = (k // kw * width + k % kw) * n
     return corners, table
 
 
